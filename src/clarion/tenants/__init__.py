@@ -1,0 +1,1 @@
+"""Apps and access keys: who may call, and on whose behalf."""

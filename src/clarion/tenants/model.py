@@ -1,0 +1,67 @@
+"""Values of the tenants capability."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Role(Enum):
+    """What an access key may do; each role may do all that the next one may."""
+
+    ADMIN = "admin"
+    PUSH = "push"
+    READ = "read"
+
+    def covers(self, needed: Role) -> bool:
+        """Whether a key of this role may call an action that needs `needed`."""
+        return _RANK[self] >= _RANK[needed]
+
+
+_RANK = {Role.READ: 0, Role.PUSH: 1, Role.ADMIN: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """An access key as the RPC face needs it.
+
+    Attributes:
+        key_id: public name of the key.
+        secret: what requests are signed with.
+        role: what the key may do.
+        app_id: the only app that the key may act on, or None for all.
+        enabled: a disabled key is refused with `InvalidAccessKeyId.Inactive`.
+    """
+
+    key_id: str
+    secret: bytes
+    role: Role
+    app_id: str | None = None
+    enabled: bool = True
+
+    def __repr__(self) -> str:
+        return f"AccessKey({self.key_id!r}, {self.role.value}, app_id={self.app_id!r}, enabled={self.enabled})"
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """An app in a workspace: the scope of devices, pushes and statistics.
+
+    Attributes:
+        key: internal number, the first part of most primary keys.
+        app_id: `AppId` of the API.
+        workspace_id: `WorkspaceId` of the API.
+        secret: what device registrations are signed with.
+        tenant_id: `TenantId` of newer clients; None accepts any.
+        push_enabled: the push API switch (off: result 3032).
+    """
+
+    key: int
+    app_id: str
+    workspace_id: str
+    secret: bytes
+    tenant_id: str | None = None
+    push_enabled: bool = True
+
+    def __repr__(self) -> str:
+        return f"App({self.key}, {self.app_id!r}, {self.workspace_id!r})"
