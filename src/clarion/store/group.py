@@ -1,0 +1,133 @@
+"""Group commit: many small writes share one transaction.
+
+A write is a command for a handler. While one transaction is being committed, the commands that arrive are
+gathered; then all of them are carried out in the next one, each handler taking its commands as one batch.
+What was promised stays true for each command alone: its future is resolved only after the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import structlog
+
+from clarion.failures import StoreUnavailable
+from clarion.results import Refusal
+from clarion.store.database import Database, Transaction
+
+C = TypeVar("C")
+R = TypeVar("R")
+
+Handler = Callable[[Transaction, Sequence[C]], Awaitable[Sequence[R | Refusal]]]
+"""Carries out a batch of commands; gives one result for each, in order (a `Refusal` is raised to its caller)."""
+
+Rider = Callable[[Transaction], Awaitable[Callable[[], None]]]
+"""Work that goes along with whatever is committed; it gives what is to be done after the commit."""
+
+_Pending = tuple[Handler[Any, Any], Any, "asyncio.Future[Any]"]
+
+log = structlog.get_logger(__name__)
+
+
+class GroupWriter:
+    """The way for small, frequent writes.
+
+    Args:
+        database: where to write.
+        limit: most commands in one transaction.
+        backlog: most commands waiting; beyond that callers get `StoreUnavailable` at once.
+    """
+
+    def __init__(self, database: Database, *, limit: int = 512, backlog: int = 20_000) -> None:
+        self._database = database
+        self._limit = limit
+        self._backlog = backlog
+        self._pending: list[_Pending] = []
+        self._riders: list[Rider] = []
+        self._after_commit: list[Callable[[], None]] = []
+        self._running: asyncio.Task[None] | None = None
+        self.groups = 0
+        self.commands = 0
+
+    @property
+    def waiting(self) -> int:
+        """Commands that no transaction has taken yet."""
+        return len(self._pending)
+
+    def ride(self, rider: Rider) -> None:
+        """Let `rider` run first in every transaction from now on."""
+        self._riders.append(rider)
+
+    def submit(self, handler: Handler[C, R], command: C) -> asyncio.Future[R]:
+        """Have `handler` carry out `command` in the next transaction.
+
+        The future is resolved after the commit. It fails with `StoreUnavailable` when nothing was committed,
+        with the handler's `Refusal`, or with the error of this command alone.
+        """
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        if len(self._pending) >= self._backlog:
+            future.set_exception(StoreUnavailable(f"{len(self._pending)} writes are waiting"))
+            return future
+        self._pending.append((handler, command, future))
+        if self._running is None:
+            self._running = asyncio.create_task(self._run(), name="group-writer")
+        return future
+
+    async def drain(self) -> None:
+        """Wait until everything that was submitted is committed or has failed."""
+        while self._running is not None:
+            await asyncio.wait([self._running])
+
+    async def _run(self) -> None:
+        try:
+            while self._pending:
+                group, self._pending = self._pending[: self._limit], self._pending[self._limit :]
+                await self._commit(group)
+        finally:
+            self._running = None
+
+    async def _commit(self, group: list[_Pending]) -> None:
+        try:
+            results = await self._database.write(lambda transaction: self._carry_out(transaction, group))
+        except StoreUnavailable as error:
+            _fail(group, error)
+        except Exception as error:
+            if len(group) == 1:
+                # The error's text may quote the data, which has no place in a log.
+                log.error("write_failed", handler=group[0][0].__qualname__, error=type(error).__name__)  # noqa: TRY400
+                _fail(group, error)
+                return
+            # One poisoned command must not fail its neighbours.
+            for single in group:
+                await self._commit([single])
+        else:
+            for done in self._after_commit:
+                done()
+            self.groups += 1
+            self.commands += len(group)
+            for (_, _, future), result in zip(group, results, strict=True):
+                if not future.done():
+                    if isinstance(result, Refusal):
+                        future.set_exception(result)
+                    else:
+                        future.set_result(result)
+
+    async def _carry_out(self, transaction: Transaction, group: list[_Pending]) -> list[Any]:
+        self._after_commit = [await rider(transaction) for rider in self._riders]
+        batches: dict[Handler[Any, Any], list[int]] = {}
+        for index, (handler, _, _) in enumerate(group):
+            batches.setdefault(handler, []).append(index)
+        results: list[Any] = [None] * len(group)
+        for handler, indices in batches.items():
+            answers = await handler(transaction, [group[index][1] for index in indices])
+            for index, answer in zip(indices, answers, strict=True):
+                results[index] = answer
+        return results
+
+
+def _fail(group: list[_Pending], error: BaseException) -> None:
+    for _, _, future in group:
+        if not future.done():
+            future.set_exception(error)
