@@ -1,12 +1,12 @@
-"""Failures that are nobody's mistake: the service cannot do its work just now."""
+"""Failures that any layer may meet and that a face turns into an answer."""
 
 from __future__ import annotations
 
 
 class StoreUnavailable(Exception):
-    """The database did not take or give data (full disk, lost connection, lock held too long).
+    """The store cannot be read or written now: full disk, lost connection, lock timeout.
 
-    What was asked has not been answered OK; the caller may try again.
+    Nothing of the work that raised it was kept. The caller may try again later.
     """
 
 

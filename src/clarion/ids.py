@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import uuid
 
 from clarion.clock import Clock
@@ -31,19 +32,21 @@ class IdGenerator:
             raise ValueError(f"node must be 0 to {MAX_NODE}, not {node}")
         self._clock = clock
         self._node = node
+        self._lock = threading.Lock()
         self._tick = max(0, floor >> (_NODE_BITS + _SEQUENCE_BITS))
         self._sequence = (1 << _SEQUENCE_BITS) - 1 if floor else -1
 
     def next(self) -> int:
-        """A new id, larger than every one before."""
+        """A new id, larger than every one before; may be called from any thread."""
         tick = self._clock.now_ms() - _EPOCH_MS
-        if tick > self._tick:
-            self._tick, self._sequence = tick, 0
-        elif self._sequence + 1 < 1 << _SEQUENCE_BITS:
-            self._sequence += 1
-        else:
-            self._tick, self._sequence = self._tick + 1, 0
-        return ((self._tick << _NODE_BITS) | self._node) << _SEQUENCE_BITS | self._sequence
+        with self._lock:
+            if tick > self._tick:
+                self._tick, self._sequence = tick, 0
+            elif self._sequence + 1 < 1 << _SEQUENCE_BITS:
+                self._sequence += 1
+            else:
+                self._tick, self._sequence = self._tick + 1, 0
+            return ((self._tick << _NODE_BITS) | self._node) << _SEQUENCE_BITS | self._sequence
 
 
 def id_time_ms(identifier: int) -> int:

@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 _ACQUIRE_SECONDS = 5.0
 _COMMAND_SECONDS = 30.0
+_ROLLBACK_RETRIES = 3
 
 # The server is away, restarting, out of room or of connections: the same work may succeed later.
 _PASSING = (
@@ -86,8 +87,15 @@ class PostgresqlDatabase:
             return await work(PostgresqlTransaction(connection))
 
     async def write(self, work: Work[T]) -> T:
-        async with self._connection() as connection, connection.transaction():
-            return await work(PostgresqlTransaction(connection))
+        async with self._connection() as connection:
+            for _ in range(_ROLLBACK_RETRIES):
+                try:
+                    async with connection.transaction():
+                        return await work(PostgresqlTransaction(connection))
+                except asyncpg.TransactionRollbackError:
+                    continue  # the victim of a deadlock; nothing was written
+            async with connection.transaction():
+                return await work(PostgresqlTransaction(connection))
 
     async def close(self) -> None:
         if self._pool is not None:

@@ -1,0 +1,1 @@
+"""Ways to a device: one folder a vendor, and the own link."""

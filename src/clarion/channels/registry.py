@@ -1,0 +1,32 @@
+"""The channels by name, with the numbers and words that the API has for them.
+
+Source: the codes of PushReport (`ThirdChannel`) and the words of PushQueryDeviceState (`Manufacturer`).
+Codes without a published meaning (Honor, HarmonyOS) are this server's choice.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Channel(Enum):
+    """A way to a device: `(name, ThirdChannel code, Manufacturer word)`."""
+
+    LINK = "link", 0, "android"
+    APNS = "apns", 2, "ios"
+    MIUI = "miui", 4, "miui"
+    HMS = "hms", 5, "hms"
+    FCM = "fcm", 6, "fcm"
+    OPPO = "oppo", 7, "oppo"
+    VIVO = "vivo", 8, "vivo"
+    HONOR = "honor", 9, "honor"
+    HARMONY = "harmony", 10, "harmonyos"
+
+    def __init__(self, label: str, third_channel: int, manufacturer: str) -> None:
+        self.label = label
+        self.third_channel = third_channel
+        self.manufacturer = manufacturer
+
+
+BY_LABEL = {channel.label: channel for channel in Channel}
+BY_THIRD_CHANNEL = {channel.third_channel: channel for channel in Channel}

@@ -1,0 +1,253 @@
+"""Accepting pushes: the transaction after which OK may be said.
+
+For a batch of tasks it resolves targets to devices, writes messages, tasks and the deliveries that are owed, and
+leaves out what was pushed before: a repeated (target, msgKey) is answered as the first one was.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, select, update
+
+from clarion.channels.registry import Channel
+from clarion.delivery.states import MessageStatus
+from clarion.ids import id_time_ms
+from clarion.store.database import Transaction
+from clarion.store.gates import pass_together
+from clarion.store.queries import Insert, Query
+from clarion.store.schema import deliveries, devices, messages, tasks
+
+IDEMPOTENCY_MS = 7 * 24 * 3600 * 1000
+"""How long a repeated (target, msgKey) means the same message."""
+
+
+class TargetType(IntEnum):
+    """What a target names (`DeliveryType` of the API)."""
+
+    ANDROID = 1
+    IOS = 2
+    USER = 3
+    ACTIVITY_TOKEN = 5
+    ACTIVITY_ID = 6
+    HARMONY = 7
+
+
+DEVICE_TYPES = frozenset({TargetType.ANDROID, TargetType.IOS, TargetType.HARMONY})
+
+
+class NewMessage(NamedTuple):
+    """One target of a task: internal message id, target, the caller's message key."""
+
+    message: int
+    target: str
+    msg_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """A push that passed all rules.
+
+    Attributes:
+        task: task id.
+        app: internal number of the app.
+        kind: 0 simple, 1 template, 2 multiple, 3 broadcast.
+        name: the caller's name for the task.
+        target_type: what the targets name.
+        content: the stored form of the message.
+        answer: what the API returns as Data.
+        request_id: id of the request that brought it.
+        created_at: acceptance, ms.
+        expires_at: end of validity, ms.
+        messages: one for each target.
+    """
+
+    task: int
+    app: int
+    kind: int
+    name: str
+    target_type: TargetType
+    content: bytes
+    answer: str | None
+    request_id: str
+    created_at: int
+    expires_at: int
+    messages: Sequence[NewMessage]
+
+
+@dataclass(slots=True)
+class Accepted:
+    """What became of a task.
+
+    Attributes:
+        answer: Data of the API's answer (of the first push, when all targets are repeats).
+        planned: `(message, device)` pairs to deliver now.
+        repeated: messages that were left out because their (target, msgKey) was pushed before.
+    """
+
+    answer: str | None
+    planned: list[tuple[NewMessage, int]] = field(default_factory=list)
+    repeated: int = 0
+
+
+_DEVICES_BY_TOKEN = Query(
+    lambda terms: select(devices.c.token, devices.c.device).where(
+        devices.c.app == bindparam("app"), terms.any_of(devices.c.token, "targets")
+    ),
+    lists=("targets",),
+)
+_DEVICES_BY_USER = Query(
+    lambda terms: select(devices.c.user_id, devices.c.device).where(
+        devices.c.app == bindparam("app"), terms.any_of(devices.c.user_id, "targets")
+    ),
+    lists=("targets",),
+)
+_EARLIER = Query(
+    select(messages.c.message, tasks.c.answer)
+    .join(tasks, tasks.c.task == messages.c.task, isouter=True)
+    .where(
+        messages.c.app == bindparam("app"),
+        messages.c.target == bindparam("target"),
+        messages.c.msg_key == bindparam("msg_key"),
+        messages.c.target_type == bindparam("target_type"),
+        messages.c.generation == 0,
+    )
+)
+_STEP_ASIDE = Query(
+    update(messages).values(generation=messages.c.message).where(messages.c.message == bindparam("earlier"))
+)
+_INSERT_MESSAGES = Insert(
+    messages,
+    (
+        "message",
+        "task",
+        "app",
+        "target_type",
+        "target",
+        "msg_key",
+        "generation",
+        "status",
+        "status_at",
+        "expires_at",
+    ),
+    on_conflict="DO NOTHING",
+    returning=("message",),
+)
+_INSERT_TASKS = Insert(
+    tasks, ("task", "app", "kind", "name", "content", "answer", "request_id", "created_at", "expires_at")
+)
+_INSERT_DELIVERIES = Insert(
+    deliveries,
+    ("device", "message", "app", "channel", "attempts", "next_at", "epoch", "leased_until"),
+    on_conflict="DO NOTHING",
+)
+
+_Resolved = dict[tuple[int, bool, str], list[int]]
+"""Devices by (app, whether the target is a user, target)."""
+
+
+async def accept(transaction: Transaction, batch: Sequence[NewTask]) -> list[Accepted]:
+    """Write a batch of tasks; a handler for `GroupWriter.submit`."""
+    resolved = await _resolve(transaction, batch)
+    written = await _insert_messages(transaction, batch, resolved)
+    results: list[Accepted] = []
+    task_rows, delivery_rows = [], []
+    for task in batch:
+        result = Accepted(task.answer)
+        fresh = [message for message in task.messages if message.message in written]
+        for message in task.messages:
+            if message.message not in written:
+                fresh += await _repeat(transaction, task, message, result, resolved)
+        for message in fresh:
+            for device in _devices(resolved, task, message):
+                result.planned.append((message, device))
+                delivery_rows.append(
+                    (device, message.message, task.app, Channel.LINK.label, 0, task.created_at, 0, 0)
+                )
+        if fresh:
+            result.answer = task.answer
+            task_rows.append(_task_row(task))
+        results.append(result)
+    await transaction.insert(_INSERT_TASKS, task_rows)
+    await transaction.insert(_INSERT_DELIVERIES, delivery_rows)
+    return results
+
+
+async def _resolve(transaction: Transaction, batch: Sequence[NewTask]) -> _Resolved:
+    wanted: dict[tuple[int, bool], set[str]] = defaultdict(set)
+    for task in batch:
+        if task.target_type is TargetType.USER or task.target_type in DEVICE_TYPES:
+            targets = wanted[task.app, task.target_type is TargetType.USER]
+            targets.update(message.target for message in task.messages)
+    await pass_together(
+        transaction, ((app, name) for (app, user), names in wanted.items() if user for name in names)
+    )
+    resolved: _Resolved = defaultdict(list)
+    for (app, user), names in wanted.items():
+        query = _DEVICES_BY_USER if user else _DEVICES_BY_TOKEN
+        for target, device in await transaction.fetch(query, app=app, targets=sorted(names)):
+            resolved[app, user, target].append(device)
+    return resolved
+
+
+def _devices(resolved: _Resolved, task: NewTask, message: NewMessage) -> list[int]:
+    return resolved.get((task.app, task.target_type is TargetType.USER, message.target), [])
+
+
+async def _insert_messages(
+    transaction: Transaction, batch: Iterable[NewTask], resolved: _Resolved
+) -> frozenset[int]:
+    rows = [_message_row(task, message, resolved) for task in batch for message in task.messages]
+    return frozenset(row[0] for row in await transaction.insert(_INSERT_MESSAGES, rows))
+
+
+async def _repeat(
+    transaction: Transaction, task: NewTask, message: NewMessage, result: Accepted, resolved: _Resolved
+) -> list[NewMessage]:
+    """Deal with a pair that is in the store already: a repeat, or a new push after the idempotency window."""
+    row = await transaction.fetch_one(
+        _EARLIER, app=task.app, target=message.target, msg_key=message.msg_key, target_type=task.target_type
+    )
+    if row is not None and task.created_at - id_time_ms(row[0]) <= IDEMPOTENCY_MS:
+        result.repeated += 1
+        result.answer = row[1]
+        return []
+    if row is not None:
+        await transaction.execute(_STEP_ASIDE, earlier=row[0])
+    await transaction.insert(_INSERT_MESSAGES, [_message_row(task, message, resolved)])
+    return [message]
+
+
+def _message_row(task: NewTask, message: NewMessage, resolved: _Resolved) -> tuple[object, ...]:
+    bound = task.target_type is not TargetType.USER or _devices(resolved, task, message)
+    status = MessageStatus.DEVICE_NOT_ONLINE_OR_NO_RESPONSE if bound else MessageStatus.NO_BIND_INFO
+    return (
+        message.message,
+        task.task,
+        task.app,
+        int(task.target_type),
+        message.target,
+        message.msg_key,
+        0,
+        int(status),
+        task.created_at,
+        task.expires_at,
+    )
+
+
+def _task_row(task: NewTask) -> tuple[object, ...]:
+    return (
+        task.task,
+        task.app,
+        task.kind,
+        task.name,
+        task.content,
+        task.answer,
+        task.request_id,
+        task.created_at,
+        task.expires_at,
+    )

@@ -1,0 +1,21 @@
+"""What delivery needs of the devices' connections; the link provides it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Connections(Protocol):
+    """Devices that are connected here, by internal number."""
+
+    def online(self, device: int) -> bool:
+        """Whether the device has a live session."""
+        ...
+
+    def deliver(self, device: int, message: int, frame: bytes) -> bool:
+        """Hand a frame to the device's session; False when it is not connected."""
+        ...
+
+    def wake(self, device: int) -> None:
+        """Have the device's session, if there is one, look into its inbox again."""
+        ...

@@ -1,0 +1,103 @@
+"""The states of a message and of a hop, each machine in one place."""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+
+
+class MessageStatus(IntEnum):
+    """Where a message stands; numbers as the service documents them.
+
+    Source: message status codes of the MPS console; `MSG_EXPIRED` from the service's own enum.
+    """
+
+    WAITING_FOR_VERIFY = -1
+    DEVICE_NOT_ONLINE_OR_NO_RESPONSE = 0
+    NO_BIND_INFO = 1
+    ACKED = 2
+    MSG_EXPIRED = 8006
+    NONE = 99999999
+
+    @property
+    def label(self) -> str:
+        """The documented name, such as `DeviceNotOnlineOrNoResponse`."""
+        return "NONE" if self is MessageStatus.NONE else "".join(p.capitalize() for p in self.name.split("_"))
+
+
+OPEN = frozenset({MessageStatus.DEVICE_NOT_ONLINE_OR_NO_RESPONSE, MessageStatus.NO_BIND_INFO})
+"""States from which a message may still be delivered; the store's partial index says the same."""
+
+MOVES: dict[MessageStatus, frozenset[MessageStatus]] = {
+    MessageStatus.WAITING_FOR_VERIFY: OPEN | {MessageStatus.MSG_EXPIRED},
+    MessageStatus.DEVICE_NOT_ONLINE_OR_NO_RESPONSE: frozenset(
+        {MessageStatus.NO_BIND_INFO, MessageStatus.ACKED, MessageStatus.MSG_EXPIRED}
+    ),
+    MessageStatus.NO_BIND_INFO: frozenset(
+        {MessageStatus.DEVICE_NOT_ONLINE_OR_NO_RESPONSE, MessageStatus.ACKED, MessageStatus.MSG_EXPIRED}
+    ),
+    MessageStatus.ACKED: frozenset(),
+    MessageStatus.MSG_EXPIRED: frozenset(),
+    MessageStatus.NONE: frozenset(),
+}
+"""Allowed moves; docs/architecture.md has the diagram that is generated from it."""
+
+
+class Stage(Enum):
+    """A hop of the trace: what the service was doing."""
+
+    ACCEPTED = "accepted"
+    PLANNED = "planned"
+    SENT = "sent"
+    ACKED = "acked"
+    OPENED = "opened"
+    IGNORED = "ignored"
+    BOUND = "bound"
+    UNBOUND = "unbound"
+    EXPIRED = "expired"
+
+
+class Outcome(Enum):
+    """How a hop ended, with a cause in plain language and what to do next, if anything."""
+
+    ON_DISK = "on_disk", "The push was committed to the database before it was answered OK.", ""
+    QUEUED = "queued", "The message is queued for the device.", ""
+    NO_BINDING = (
+        "no_binding",
+        "No device is bound to this user.",
+        "The message waits for a bind until it expires; check that the app binds exactly this user id after login.",
+    )
+    NO_DEVICE = (
+        "no_device",
+        "No device has registered or been reported with this id.",
+        "Check the device id against PushQueryDeviceState; the message waits until it expires.",
+    )
+    NO_CHANNEL = (
+        "no_channel",
+        "This kind of target needs a vendor channel that is not configured.",
+        "The message waits until it expires.",
+    )
+    WRITTEN = (
+        "written",
+        "The message was written to the device's connection; the device has not acknowledged it.",
+        "If no ack follows, the connection was already dead: the message is sent again on the next one.",
+    )
+    DELIVERED = "delivered", "The device acknowledged the message.", ""
+    REPORTED = "reported", "The device reported what its user did with the message.", ""
+    WITHDRAWN = (
+        "withdrawn",
+        "The user was unbound from this device before it received the message.",
+        "The message waits for the next device that binds the user.",
+    )
+    TOO_LATE = (
+        "too_late",
+        "The validity period ended before the message could be delivered.",
+        "Raise ExpiredSeconds if the message is still of use later.",
+    )
+
+    def __init__(self, label: str, cause: str, next_step: str) -> None:
+        self.label = label
+        self.cause = cause
+        self.next_step = next_step
+
+
+OUTCOMES = {outcome.label: outcome for outcome in Outcome}
