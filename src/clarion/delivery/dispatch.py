@@ -1,0 +1,32 @@
+"""Handing a push to its channel, straight from memory after its commit.
+
+Whatever does not get through here is found again in the database: by the device's next connection or by the
+poller (`delivery.maintenance`).
+"""
+
+from __future__ import annotations
+
+from clarion.channels.message import PushContent
+from clarion.delivery.accept import Accepted, NewTask
+from clarion.delivery.connections import Connections
+from clarion.delivery.frames import push_frame
+
+
+class Dispatcher:
+    """Sends planned messages to the devices that are connected.
+
+    Args:
+        connections: the connected devices.
+    """
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def dispatch(self, task: NewTask, content: PushContent, accepted: Accepted) -> int:
+        """Offer each planned message to its device; how many were handed over. Never blocks."""
+        handed = 0
+        for message, device in accepted.planned:
+            if self._connections.online(device):
+                frame = push_frame(message.message, message.msg_key, task.task, task.expires_at, content)
+                handed += self._connections.deliver(device, message.message, frame)
+        return handed

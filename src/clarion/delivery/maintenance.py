@@ -1,0 +1,172 @@
+"""Work that nobody waits for: expiry, recovery of missed deliveries, retention.
+
+Every step is small and commits by itself, so that it never holds up a push, and may be repeated or cut off at any
+point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Column, bindparam, delete, select, text, tuple_, update
+
+from clarion.channels.registry import Channel
+from clarion.clock import Clock
+from clarion.delivery.connections import Connections
+from clarion.delivery.states import MessageStatus
+from clarion.ids import first_id_at
+from clarion.store.database import Database, Row, Transaction
+from clarion.store.group import GroupWriter
+from clarion.store.queries import Query
+from clarion.store.schema import OPEN_STATUSES, deliveries, hops, messages, reports, tasks
+
+STEP_ROWS = 500
+"""Most rows that one step of expiry or retention touches."""
+
+_EXPIRE = Query(
+    update(messages)
+    .values(status=int(MessageStatus.MSG_EXPIRED), status_at=messages.c.expires_at)
+    .where(
+        messages.c.message.in_(
+            select(messages.c.message)
+            .where(text(OPEN_STATUSES), messages.c.expires_at <= bindparam("now"))
+            .order_by(messages.c.expires_at)
+            .limit(bindparam("limit"))
+        )
+    )
+)
+_WALK = Query(
+    select(deliveries.c.device, deliveries.c.message, messages.c.expires_at)
+    .join(messages, messages.c.message == deliveries.c.message, isouter=True)
+    .where(tuple_(deliveries.c.device, deliveries.c.message) > tuple_(bindparam("device"), bindparam("message")))
+    .order_by(deliveries.c.device, deliveries.c.message)
+    .limit(bindparam("limit"))
+)
+_DROP = Query(
+    lambda terms: delete(deliveries).where(terms.pair_of(deliveries.c.device, deliveries.c.message, "pairs")),
+    pairs=("pairs",),
+)
+_OWING = Query(
+    lambda terms: (
+        select(deliveries.c.device)
+        .where(
+            terms.any_of(deliveries.c.device, "devices"),
+            deliveries.c.message < bindparam("before"),
+            deliveries.c.channel == Channel.LINK.label,
+        )
+        .distinct()
+    ),
+    lists=("devices",),
+)
+_OLD_MESSAGES = Query(
+    select(messages.c.message)
+    .where(messages.c.message < bindparam("cutoff"))
+    .order_by(messages.c.message)
+    .limit(bindparam("limit"))
+)
+_OLD_TASKS = Query(
+    delete(tasks).where(
+        tasks.c.task.in_(
+            select(tasks.c.task)
+            .where(tasks.c.task < bindparam("cutoff"))
+            .order_by(tasks.c.task)
+            .limit(bindparam("limit"))
+        )
+    )
+)
+
+
+def _forget(column: Column[int]) -> Query:
+    return Query(lambda terms: delete(column.table).where(terms.any_of(column, "old")), lists=("old",))
+
+
+_FORGET = tuple(_forget(table.c.message) for table in (hops, reports, messages))
+
+
+class Maintenance:
+    """The steps; a caller runs them at their intervals.
+
+    Args:
+        database: for reading.
+        writer: shares its transactions with the pushes.
+        connections: to wake devices that are owed something.
+        clock: for expiry and age.
+        retention_days: how long messages and traces are kept.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        writer: GroupWriter,
+        connections: Connections,
+        clock: Clock,
+        retention_days: int = 30,
+    ) -> None:
+        self._database = database
+        self._writer = writer
+        self._connections = connections
+        self._clock = clock
+        self._retention_ms = retention_days * 24 * 3600 * 1000
+        self._walked: tuple[int, int] = (-1, -1)
+
+    async def expire(self) -> int:
+        """Give up to `STEP_ROWS` messages whose time is over their final state; how many."""
+        return await self._writer.submit(_expire, self._clock.now_ms())
+
+    async def recover(self, connected: Sequence[int], grace_seconds: float = 10.0) -> int:
+        """Wake those of the connected devices that are owed a message for longer than `grace_seconds`.
+
+        This is what delivers when every other hint was lost: the database alone knows what is owed.
+        """
+        before = first_id_at(self._clock.now_ms() - int(grace_seconds * 1000))
+
+        async def work(transaction: Transaction) -> Sequence[Row]:
+            return await transaction.fetch(_OWING, devices=connected, before=before)
+
+        owing = await self._database.read(work)
+        for (device,) in owing:
+            self._connections.wake(device)
+        return len(owing)
+
+    async def sweep(self) -> int:
+        """Drop deliveries of expired messages, `STEP_ROWS` rows further each time; how many were dropped."""
+        device, message = self._walked
+        now = self._clock.now_ms()
+
+        async def work(transaction: Transaction) -> Sequence[Row]:
+            return await transaction.fetch(_WALK, device=device, message=message, limit=STEP_ROWS)
+
+        rows = await self._database.read(work)
+        self._walked = (rows[-1][0], rows[-1][1]) if len(rows) == STEP_ROWS else (-1, -1)
+        stale = [(device, message) for device, message, expires_at in rows if (expires_at or 0) <= now]
+        if stale:
+            await self._writer.submit(_drop, stale)
+        return len(stale)
+
+    async def retain(self) -> int:
+        """Delete up to `STEP_ROWS` messages that are past retention, with their traces; how many."""
+        return await self._writer.submit(_retain, first_id_at(self._clock.now_ms() - self._retention_ms))
+
+
+async def _expire(transaction: Transaction, batch: Sequence[int]) -> Sequence[int]:
+    return [await transaction.execute(_EXPIRE, now=now, limit=STEP_ROWS) for now in batch]
+
+
+async def _drop(transaction: Transaction, batch: Sequence[Sequence[tuple[int, int]]]) -> Sequence[None]:
+    for pairs in batch:
+        await transaction.execute(_DROP, pairs=pairs)
+    return [None] * len(batch)
+
+
+async def _retain(transaction: Transaction, batch: Sequence[int]) -> Sequence[int]:
+    return [await _retain_before(transaction, cutoff) for cutoff in batch]
+
+
+async def _retain_before(transaction: Transaction, cutoff: int) -> int:
+    old = [message for (message,) in await transaction.fetch(_OLD_MESSAGES, cutoff=cutoff, limit=STEP_ROWS)]
+    if old:
+        for forget in _FORGET:
+            await transaction.execute(forget, old=old)
+    else:
+        await transaction.execute(_OLD_TASKS, cutoff=cutoff, limit=STEP_ROWS)
+    return len(old)

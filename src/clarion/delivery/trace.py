@@ -1,0 +1,148 @@
+"""Why did this target get the message, or not: every hop of one message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import bindparam, select
+
+from clarion.clock import Clock
+from clarion.delivery.accept import DEVICE_TYPES, TargetType
+from clarion.delivery.states import OPEN, OUTCOMES, MessageStatus, Outcome, Stage
+from clarion.store.database import Database, Row, Transaction
+from clarion.store.queries import Query
+from clarion.store.schema import devices, hops, messages, tasks
+
+
+class TraceHop(msgspec.Struct, frozen=True):
+    """One hop: when (ms), what, how it ended, the channel's own code, why in plain language, what to do."""
+
+    at: int
+    stage: str
+    outcome: str
+    code: str | None
+    cause: str
+    next: str
+    device: str | None = None
+
+
+class Trace(msgspec.Struct, frozen=True, rename="camel"):
+    """The whole way of one message.
+
+    Attributes:
+        target: as the caller named it.
+        msg_key: the caller's message key.
+        status: status code (`delivery.states.MessageStatus`).
+        status_name: its documented name.
+        message_id: internal id, as the device saw it.
+        task_id: the task that it belongs to.
+        task_name: the caller's name for it.
+        expire: end of validity, ms.
+        hops: oldest first.
+    """
+
+    target: str
+    msg_key: str
+    status: int
+    status_name: str
+    message_id: str
+    task_id: str
+    task_name: str
+    expire: int
+    hops: list[TraceHop]
+
+
+_MESSAGE = Query(
+    select(
+        messages.c.message,
+        messages.c.target_type,
+        messages.c.status,
+        messages.c.expires_at,
+        messages.c.task,
+        tasks.c.name,
+        tasks.c.created_at,
+    )
+    .join(tasks, tasks.c.task == messages.c.task)
+    .where(
+        messages.c.app == bindparam("app"),
+        messages.c.target == bindparam("target"),
+        messages.c.msg_key == bindparam("msg_key"),
+    )
+    .order_by(messages.c.message.desc())
+    .limit(1)
+)
+_HOPS = Query(
+    select(hops.c.at, hops.c.stage, hops.c.outcome, hops.c.code, hops.c.detail, devices.c.token)
+    .join(devices, devices.c.device == hops.c.device, isouter=True)
+    .where(hops.c.message == bindparam("message"))
+    .order_by(hops.c.hop)
+    .limit(1000)
+)
+_DEVICE = Query(
+    select(devices.c.device).where(devices.c.app == bindparam("app"), devices.c.token == bindparam("token"))
+)
+
+
+async def trace(database: Database, clock: Clock, app: int, target: str, msg_key: str) -> Trace | None:
+    """The trace of the newest message with this target and key, or None.
+
+    Args:
+        database: where it is read.
+        clock: tells whether an open message has expired.
+        app: internal number of the app.
+        target: device id, user id or other target of the push.
+        msg_key: the caller's message key.
+    """
+
+    async def work(transaction: Transaction) -> tuple[Row, Sequence[Row], Row | None] | None:
+        found = await transaction.fetch_one(_MESSAGE, app=app, target=target, msg_key=msg_key)
+        if found is None:
+            return None
+        device = await transaction.fetch_one(_DEVICE, app=app, token=target)
+        return found, await transaction.fetch(_HOPS, message=found[0]), device
+
+    rows = await database.read(work)
+    if rows is None:
+        return None
+    (message, target_type, status, expires_at, task, name, created_at), hop_rows, device = rows
+    current = MessageStatus(status)
+    if current in OPEN and expires_at <= clock.now_ms():
+        current = MessageStatus.MSG_EXPIRED
+    steps = [_hop(created_at, Stage.ACCEPTED, Outcome.ON_DISK)]
+    if not hop_rows:
+        steps.append(_hop(created_at, Stage.PLANNED, _planned(TargetType(target_type), current, device)))
+    steps += _read_hops(hop_rows)
+    if current is MessageStatus.MSG_EXPIRED:
+        steps.append(_hop(expires_at, Stage.EXPIRED, Outcome.TOO_LATE))
+    return Trace(
+        target=target,
+        msg_key=msg_key,
+        status=int(current),
+        status_name=current.label,
+        message_id=str(message),
+        task_id=str(task),
+        task_name=name,
+        expire=expires_at,
+        hops=steps,
+    )
+
+
+def _planned(target_type: TargetType, status: MessageStatus, device: Row | None) -> Outcome:
+    if target_type in DEVICE_TYPES:
+        return Outcome.QUEUED if device else Outcome.NO_DEVICE
+    if target_type is TargetType.USER:
+        return Outcome.NO_BINDING if status is MessageStatus.NO_BIND_INFO else Outcome.QUEUED
+    return Outcome.NO_CHANNEL
+
+
+def _hop(at: int, stage: Stage, outcome: Outcome) -> TraceHop:
+    return TraceHop(at, stage.value, outcome.label, None, outcome.cause, outcome.next_step)
+
+
+def _read_hops(rows: Sequence[Sequence[Any]]) -> Iterator[TraceHop]:
+    for at, stage, label, code, detail, token in rows:
+        outcome = OUTCOMES[label]
+        cause = f"{outcome.cause} {detail}" if detail else outcome.cause
+        yield TraceHop(at, stage, label, code, cause, outcome.next_step, token)

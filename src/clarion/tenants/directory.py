@@ -1,0 +1,116 @@
+"""Apps and access keys in memory, kept true to the database.
+
+Both are few and looked up by every request, so all of them are held. Any process that changes one raises the
+catalog's revision; a poll of that single row (and a look whenever a name is unknown) reloads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from clarion.clock import Clock
+from clarion.store.database import Database, Row, Transaction
+from clarion.store.queries import Query
+from clarion.store.schema import access_keys, apps, catalog
+from clarion.tenants.model import AccessKey, App, Role
+from clarion.vault import Vault
+
+_REVISION = Query(select(catalog.c.revision))
+_APPS = Query(
+    select(apps.c.app, apps.c.app_id, apps.c.workspace_id, apps.c.secret, apps.c.tenant_id, apps.c.push_enabled)
+)
+_KEYS = Query(
+    select(
+        access_keys.c.key_id,
+        access_keys.c.secret,
+        access_keys.c.role,
+        access_keys.c.app_id,
+        access_keys.c.enabled,
+    )
+)
+_MISS_SECONDS = 0.1
+
+
+def app_context(app: int) -> str:
+    """What an app's secret is sealed for."""
+    return f"apps/{app}"
+
+
+def key_context(key_id: str) -> str:
+    """What an access key's secret is sealed for."""
+    return f"access_keys/{key_id}"
+
+
+class Directory:
+    """Finds apps and access keys.
+
+    Args:
+        database: where they are kept.
+        vault: opens their secrets.
+        clock: spaces the looks that unknown names cause.
+    """
+
+    def __init__(self, database: Database, vault: Vault, clock: Clock) -> None:
+        self._database = database
+        self._vault = vault
+        self._clock = clock
+        self._revision = -1
+        self._looked_at = float("-inf")
+        self._apps: dict[tuple[str, str], App] = {}
+        self._keys: dict[str, AccessKey] = {}
+
+    async def find(self, key_id: str) -> AccessKey | None:
+        """The access key with this id, also a disabled one."""
+        key = self._keys.get(key_id)
+        if key is None and await self._look_again():
+            key = self._keys.get(key_id)
+        return key
+
+    async def find_app(self, app_id: str, workspace_id: str) -> App | None:
+        """The app with these names."""
+        app = self._apps.get((app_id, workspace_id))
+        if app is None and await self._look_again():
+            app = self._apps.get((app_id, workspace_id))
+        return app
+
+    @property
+    def apps(self) -> Sequence[App]:
+        """All apps."""
+        return list(self._apps.values())
+
+    async def refresh(self) -> bool:
+        """Reload if another process changed something; whether it did."""
+        self._looked_at = self._clock.monotonic()
+
+        async def work(transaction: Transaction) -> tuple[int, Sequence[Row], Sequence[Row]] | None:
+            row = await transaction.fetch_one(_REVISION)
+            if row is None or row[0] == self._revision:
+                return None
+            return row[0], await transaction.fetch(_APPS), await transaction.fetch(_KEYS)
+
+        loaded = await self._database.read(work)
+        if loaded is None:
+            return False
+        revision, app_rows, key_rows = loaded
+        self._apps = {(row[1], row[2]): self._app(row) for row in app_rows}
+        self._keys = {row[0]: self._key(row) for row in key_rows}
+        self._revision = revision
+        return True
+
+    async def _look_again(self) -> bool:
+        # Bounded, so that a flood of unknown names is no flood of queries.
+        if self._clock.monotonic() - self._looked_at < _MISS_SECONDS:
+            return False
+        return await self.refresh()
+
+    def _app(self, row: Row) -> App:
+        app, app_id, workspace_id, secret, tenant_id, push_enabled = row
+        opened = self._vault.open(bytes(secret), app_context(app))
+        return App(app, app_id, workspace_id, opened, tenant_id, bool(push_enabled))
+
+    def _key(self, row: Row) -> AccessKey:
+        key_id, secret, role, app_id, enabled = row
+        opened = self._vault.open(bytes(secret), key_context(key_id))
+        return AccessKey(key_id, opened, Role(role), app_id, bool(enabled))
