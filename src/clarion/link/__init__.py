@@ -1,0 +1,1 @@
+"""The device connection (docs/link-protocol.md): sessions, listener, registration, a reference client."""
