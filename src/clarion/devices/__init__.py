@@ -1,0 +1,1 @@
+"""Devices: registration, binding to users, vendor tokens, state."""

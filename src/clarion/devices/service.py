@@ -1,0 +1,333 @@
+"""Devices and whose they are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+from sqlalchemy import bindparam, select, update
+
+from clarion import ids
+from clarion.channels.registry import BY_LABEL as CHANNELS
+from clarion.channels.registry import Channel
+from clarion.clock import Clock
+from clarion.delivery.binding import attach, detach
+from clarion.delivery.connections import Connections
+from clarion.devices.model import BY_LABEL as PLATFORMS
+from clarion.devices.model import (
+    DeviceDetails,
+    DeviceState,
+    Identity,
+    Platform,
+    Registration,
+    VendorToken,
+)
+from clarion.results import Refusal
+from clarion.store.database import Database, Row, Transaction
+from clarion.store.group import GroupWriter
+from clarion.store.queries import Insert, Query
+from clarion.store.schema import devices
+from clarion.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class _New:
+    device: int
+    app: int
+    token: str
+    platform: Platform
+    secret: bytes | None
+    at: int
+    vendor: VendorToken | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Bind:
+    new: _New
+    user_id: str
+    phone: str | None
+    hop: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Unbind:
+    app: int
+    token: str
+    user_id: str
+    hop: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    new: _New
+    vendor: VendorToken | None
+    details: str | None
+
+
+_INSERT = Insert(
+    devices,
+    (
+        "device",
+        "app",
+        "token",
+        "platform",
+        "secret",
+        "channel",
+        "vendor_token",
+        "vendor_token_at",
+        "created_at",
+        "updated_at",
+    ),
+    on_conflict="DO NOTHING",
+)
+_BY_TOKEN = (devices.c.app == bindparam("app"), devices.c.token == bindparam("token"))
+_FIND = Query(select(devices.c.device, devices.c.user_id).where(*_BY_TOKEN))
+_IDENTIFY = Query(select(devices.c.device, devices.c.secret, devices.c.user_id).where(*_BY_TOKEN))
+_STATE_COLUMNS = (
+    devices.c.device,
+    devices.c.token,
+    devices.c.user_id,
+    devices.c.vendor_token,
+    devices.c.platform,
+    devices.c.channel,
+)
+_STATE_BY_TOKEN = Query(select(*_STATE_COLUMNS).where(*_BY_TOKEN))
+_STATE_BY_USER = Query(
+    select(*_STATE_COLUMNS)
+    .where(devices.c.app == bindparam("app"), devices.c.user_id == bindparam("user_id"))
+    .order_by(devices.c.bound_at.desc())
+    .limit(1)
+)
+_TOKEN_OF = Query(select(devices.c.app, devices.c.token).where(devices.c.device == bindparam("device")))
+_SET_USER = Query(
+    update(devices)
+    .values(
+        user_id=bindparam("user"),
+        phone=bindparam("number"),
+        bound_at=bindparam("at"),
+        unbound_at=None,
+        updated_at=bindparam("at"),
+    )
+    .where(devices.c.device == bindparam("id"))
+)
+_CLEAR_USER = Query(
+    update(devices)
+    .values(user_id=None, phone=None, unbound_at=bindparam("at"), updated_at=bindparam("at"))
+    .where(devices.c.device == bindparam("id"))
+)
+_SET_VENDOR = Query(
+    update(devices)
+    .values(
+        channel=bindparam("way"),
+        vendor_token=bindparam("address"),
+        vendor_token_at=bindparam("at"),
+        updated_at=bindparam("at"),
+    )
+    .where(devices.c.device == bindparam("id"))
+)
+_SET_DETAILS = Query(
+    update(devices)
+    .values(details=bindparam("text"), updated_at=bindparam("at"))
+    .where(devices.c.device == bindparam("id"))
+)
+
+
+class DeviceService:
+    """Registers, binds, reports and finds devices.
+
+    Args:
+        database: to read from.
+        writer: to write with; results are durable when its futures are done.
+        vault: seals device secrets.
+        number: numbers of new devices and hops.
+        clock: times of bindings.
+        connections: woken when a bind brings messages.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        writer: GroupWriter,
+        vault: Vault,
+        number: ids.IdGenerator,
+        clock: Clock,
+        connections: Connections,
+    ) -> None:
+        self._database = database
+        self._writer = writer
+        self._vault = vault
+        self._number = number
+        self._clock = clock
+        self._connections = connections
+
+    async def register(self, app: int, platform: Platform, vendor: VendorToken | None = None) -> Registration:
+        """A new device with a token and a secret of its own."""
+        token, secret = ids.delivery_token(), ids.device_secret()
+        device = self._number.next()
+        sealed = self._vault.seal(secret.encode(), _context(app, token))
+        new = _New(device, app, token, platform, sealed, self._clock.now_ms(), vendor)
+        await self._writer.submit(_register, new)
+        return Registration(token, secret)
+
+    async def identify(self, app: int, token: str) -> Identity | None:
+        """A registered device's identity; None for an unknown one and for one that never registered."""
+
+        async def work(transaction: Transaction) -> Row | None:
+            return await transaction.fetch_one(_IDENTIFY, app=app, token=token)
+
+        row = await self._database.read(work)
+        if row is None or row[1] is None:
+            return None
+        return Identity(row[0], app, self._vault.open(bytes(row[1]), _context(app, token)), row[2])
+
+    async def bind(self, app: int, token: str, user_id: str, platform: Platform, phone: str | None = None) -> None:
+        """Make `user_id` the device's user; what waits for the user is delivered to it.
+
+        A token that this server did not issue (an APNs token, or one of the service that Clarion took over from)
+        makes a device that only vendor channels can reach.
+        """
+        new = self._unregistered(app, token, platform)
+        device = await self._writer.submit(_bind, _Bind(new, user_id, phone, self._number.next()))
+        self._connections.wake(device)
+
+    async def bind_device(self, device: int, user_id: str, phone: str | None = None) -> None:
+        """As `bind`, for a device that is known by its number (the link)."""
+        app, token = await self._name(device)
+        await self.bind(app, token, user_id, Platform.ANDROID, phone)
+
+    def unbind(self, app: int, token: str, user_id: str) -> asyncio.Future[None]:
+        """Part the device from `user_id`; nothing happens if it has another user or none."""
+        return self._writer.submit(_unbind, _Unbind(app, token, user_id, self._number.next(), self._clock.now_ms()))
+
+    async def unbind_device(self, device: int, user_id: str) -> None:
+        """As `unbind`, for a device that is known by its number (the link)."""
+        app, token = await self._name(device)
+        await self.unbind(app, token, user_id)
+
+    async def report(
+        self,
+        app: int,
+        token: str,
+        platform: Platform,
+        vendor: VendorToken | None,
+        details: DeviceDetails,
+    ) -> None:
+        """Record what a device told about itself and its vendor token."""
+        text = msgspec.json.encode(details).decode()
+        new = self._unregistered(app, token, platform)
+        await self._writer.submit(_report, _Report(new, vendor, text if text != "{}" else None))
+
+    async def report_device(self, device: int, vendor: VendorToken | None, details: DeviceDetails) -> None:
+        """As `report`, for a device that is known by its number (the link)."""
+        app, token = await self._name(device)
+        await self.report(app, token, Platform.ANDROID, vendor, details)
+
+    async def state_of_device(self, app: int, token: str) -> DeviceState | None:
+        """The state of the device with this token."""
+        return await self._state(_STATE_BY_TOKEN, app=app, token=token)
+
+    async def state_of_user(self, app: int, user_id: str) -> DeviceState | None:
+        """The state of the device that bound `user_id` last."""
+        return await self._state(_STATE_BY_USER, app=app, user_id=user_id)
+
+    async def _state(self, query: Query, **values: object) -> DeviceState | None:
+        async def work(transaction: Transaction) -> Row | None:
+            return await transaction.fetch_one(query, **values)
+
+        row = await self._database.read(work)
+        if row is None:
+            return None
+        device, token, user_id, vendor, platform, channel = row
+        system = PLATFORMS[platform]
+        online = self._connections.online(device) if system is Platform.ANDROID else None
+        return DeviceState(token, user_id, vendor, system, CHANNELS.get(channel, Channel.LINK), online)
+
+    async def _name(self, device: int) -> tuple[int, str]:
+        async def work(transaction: Transaction) -> Row | None:
+            return await transaction.fetch_one(_TOKEN_OF, device=device)
+
+        row = await self._database.read(work)
+        if row is None:
+            raise LookupError(f"device {device} was deleted")
+        return row[0], row[1]
+
+    def _unregistered(self, app: int, token: str, platform: Platform) -> _New:
+        vendor = VendorToken(Channel.APNS, token) if platform is Platform.IOS else None
+        return _New(self._number.next(), app, token, platform, None, self._clock.now_ms(), vendor)
+
+
+def _context(app: int, token: str) -> str:
+    return f"devices/{app}/{token}"
+
+
+def _row(new: _New) -> tuple[object, ...]:
+    channel = new.vendor.channel.label if new.vendor else None
+    address, address_at = (new.vendor.token, new.at) if new.vendor else (None, None)
+    return (
+        new.device,
+        new.app,
+        new.token,
+        new.platform.label,
+        new.secret,
+        channel,
+        address,
+        address_at,
+        new.at,
+        new.at,
+    )
+
+
+async def _register(transaction: Transaction, batch: Sequence[_New]) -> Sequence[None]:
+    await transaction.insert(_INSERT, [_row(new) for new in batch])
+    return [None] * len(batch)
+
+
+async def _bind(transaction: Transaction, batch: Sequence[_Bind]) -> Sequence[int | Refusal]:
+    await transaction.insert(_INSERT, [_row(bind.new) for bind in batch])
+    return [await _bind_one(transaction, bind) for bind in batch]
+
+
+async def _bind_one(transaction: Transaction, bind: _Bind) -> int:
+    app, now = bind.new.app, bind.new.at
+    device, earlier = await _found(transaction, app, bind.new.token)
+    if earlier is not None and earlier != bind.user_id:
+        await detach(transaction, app, earlier, device, bind.hop, now)
+    await transaction.execute(_SET_USER, id=device, user=bind.user_id, number=bind.phone, at=now)
+    await attach(transaction, app, bind.user_id, device, bind.hop, now)
+    return device
+
+
+async def _unbind(transaction: Transaction, batch: Sequence[_Unbind]) -> Sequence[None]:
+    for unbind in batch:
+        row = await transaction.fetch_one(_FIND, app=unbind.app, token=unbind.token)
+        if row is not None and row[1] == unbind.user_id:
+            await detach(transaction, unbind.app, unbind.user_id, row[0], unbind.hop, unbind.at)
+            await transaction.execute(_CLEAR_USER, id=row[0], at=unbind.at)
+    return [None] * len(batch)
+
+
+async def _report(transaction: Transaction, batch: Sequence[_Report]) -> Sequence[None]:
+    await transaction.insert(_INSERT, [_row(report.new) for report in batch])
+    for report in batch:
+        device, _ = await _found(transaction, report.new.app, report.new.token)
+        if report.vendor is not None:
+            await transaction.execute(
+                _SET_VENDOR,
+                id=device,
+                way=report.vendor.channel.label,
+                address=report.vendor.token,
+                at=report.new.at,
+            )
+        if report.details is not None:
+            await transaction.execute(_SET_DETAILS, id=device, text=report.details, at=report.new.at)
+    return [None] * len(batch)
+
+
+async def _found(transaction: Transaction, app: int, token: str) -> tuple[int, str | None]:
+    row = await transaction.fetch_one(_FIND, app=app, token=token)
+    if row is None:
+        raise LookupError("a device that was just written is not there")
+    return row[0], row[1]
