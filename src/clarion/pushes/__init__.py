@@ -1,0 +1,1 @@
+"""Pushes: the rules that a request must keep, and accepting what keeps them."""

@@ -1,0 +1,101 @@
+"""Accepting pushes."""
+
+from __future__ import annotations
+
+from clarion.channels.message import encode_content
+from clarion.clock import Clock
+from clarion.delivery.accept import Accepted, NewMessage, NewTask, accept
+from clarion.delivery.dispatch import Dispatcher
+from clarion.ids import IdGenerator
+from clarion.pushes.model import PushKind, PushReceipt, SimpleForm
+from clarion.pushes.rules import Limits, check_simple
+from clarion.results import Refusal, ResultCode
+from clarion.store.group import GroupWriter
+from clarion.tenants.directory import Directory
+from clarion.tenants.model import App
+
+
+class PushService:
+    """Checks a push, commits it and hands it to delivery.
+
+    Args:
+        directory: finds the app.
+        writer: commits tasks; many share one transaction.
+        dispatcher: sends what was committed.
+        ids: numbers of tasks and messages.
+        clock: time of acceptance.
+        limits: what the operator allows.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        writer: GroupWriter,
+        dispatcher: Dispatcher,
+        ids: IdGenerator,
+        clock: Clock,
+        limits: Limits,
+    ) -> None:
+        self._directory = directory
+        self._writer = writer
+        self._dispatcher = dispatcher
+        self._ids = ids
+        self._clock = clock
+        self._limits = limits
+
+    async def push_simple(self, form: SimpleForm, request_id: str) -> PushReceipt:
+        """Accept one message for each of up to ten targets; it is on disk when this returns.
+
+        Raises:
+            Refusal: a business rule is broken.
+            StoreUnavailable: it could not be committed; nothing was accepted.
+        """
+        app = await require_push_app(self._directory, form.app_id, form.workspace_id)
+        push = check_simple(form, self._limits)
+        now = self._clock.now_ms()
+        next_id = self._ids.next
+        task = NewTask(
+            task=next_id(),
+            app=app.key,
+            kind=PushKind.SIMPLE,
+            name=push.task_name,
+            target_type=push.target_type,
+            content=encode_content(push.content),
+            answer=None,
+            request_id=request_id,
+            created_at=now,
+            expires_at=now + push.validity_seconds * 1000,
+            messages=[NewMessage(next_id(), target.target, target.msg_key) for target in push.targets],
+        )
+        accepted: Accepted = await self._writer.submit(accept, task)
+        self._dispatcher.dispatch(task, push.content, accepted)
+        return PushReceipt(accepted.answer, len(task.messages) - accepted.repeated, accepted.repeated)
+
+
+async def require_app(directory: Directory, app_id: str, workspace_id: str) -> App:
+    """The app that a request names.
+
+    Raises:
+        Refusal: 3003 when a name is empty, 3007 when there is no such app.
+    """
+    if not app_id.strip() or not workspace_id.strip():
+        raise Refusal(ResultCode.NEED_APPID_WORKSPACEID)
+    app = await directory.find_app(app_id.strip(), workspace_id.strip())
+    if app is None:
+        raise Refusal(
+            ResultCode.APPID_WRONG,
+            "no app has this AppId and WorkspaceId; create it with `clarion app create`",
+        )
+    return app
+
+
+async def require_push_app(directory: Directory, app_id: str, workspace_id: str) -> App:
+    """As `require_app`, for pushes.
+
+    Raises:
+        Refusal: also 3032 when the push API of the app is switched off.
+    """
+    app = await require_app(directory, app_id, workspace_id)
+    if not app.push_enabled:
+        raise Refusal(ResultCode.REST_API_SWITCH_NOT_OPEN)
+    return app
