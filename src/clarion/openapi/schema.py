@@ -1,0 +1,237 @@
+"""What an action takes: declared parameters, and how their texts become values.
+
+A parameter that is absent is absent from the result. One that is present but empty stays an empty text, for
+the business rules have codes for that; for numbers, which have no such code, an empty text counts as absent
+when the parameter is optional and is refused when it is required.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeAlias
+
+import msgspec
+
+from clarion.openapi.errors import GatewayError, GatewayFault
+from clarion.openapi.parameters import find_parameter, small_first
+
+MAX_DEPTH = 16
+"""Most levels of an object that came flattened or as JSON text."""
+
+_NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
+_INDEX = re.compile(r"[0-9]{1,9}")
+_Parts: TypeAlias = "list[tuple[str, str]]"
+_NUMBER_BITS = {"int": 31, "long": 63}
+
+
+class Kind(Enum):
+    """What the text of a parameter becomes."""
+
+    STRING = "string"
+    """`str`, as sent."""
+    INT = "int"
+    """`int` of 32 bits; blanks around it are tolerated, a fraction (`3.0`) is not."""
+    LONG = "long"
+    """`int` of 64 bits, likewise."""
+    LENIENT = "lenient"
+    """`int` of 64 bits, or the text itself where it is no such number: the business rules judge it."""
+    STRUCTS = "structs"
+    """`list[dict[str, str]]` from `Name.N.Field`, in the order of the numbers N (with gaps), or from JSON text."""
+    ANY = "any"
+    """A JSON object or array, from JSON text or from flattened `Name.a.1.b`; other text stays `str`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A declared parameter.
+
+    Attributes:
+        name: its name on the wire, in PascalCase.
+        kind: what its text becomes.
+        required: whether the gateway itself refuses its absence.
+    """
+
+    name: str
+    kind: Kind = Kind.STRING
+    required: bool = False
+
+
+class Schema:
+    """The declared parameters of one action, ready to read requests with.
+
+    Raises:
+        ValueError: a name is declared twice.
+    """
+
+    __slots__ = ("_compounds", "_declared", "_required", "parameters")
+
+    def __init__(self, parameters: Iterable[Parameter]) -> None:
+        self.parameters = tuple(parameters)
+        self._declared: dict[str, Parameter] = {}
+        self._compounds: dict[str, Parameter] = {}
+        for parameter in self.parameters:
+            for name in {parameter.name, small_first(parameter.name)}:
+                if name in self._declared:
+                    raise ValueError(f"parameter {name} is declared twice")
+                self._declared[name] = parameter
+                if parameter.kind in _REBUILDERS:
+                    self._compounds[name] = parameter
+        self._required = tuple(parameter for parameter in self.parameters if parameter.required)
+
+    def read(self, sent: Mapping[str, str]) -> dict[str, Any]:
+        """The values of the declared parameters by wire name; what is not declared is passed over.
+
+        Raises:
+            GatewayError: `Missing<Name>` for the first required parameter that is absent, else
+                `Invalid<Name>` for one whose text does not fit its kind.
+        """
+        members = self._members(sent) if self._compounds else {}
+        for parameter in self._required:
+            if find_parameter(sent, parameter.name) is None and parameter not in members:
+                raise GatewayError(GatewayFault.PARAMETER_MISSING, name=parameter.name)
+        values: dict[str, Any] = {}
+        for name, text in sent.items():
+            declared = self._declared.get(name)
+            if declared is None or (name != declared.name and declared.name in sent):
+                continue
+            if declared.kind is Kind.STRING:
+                values[declared.name] = text
+            elif (value := _READERS[declared.kind](declared, text)) is not None:
+                values[declared.name] = value
+        for parameter, parts in members.items():
+            if parameter.name not in values:
+                values[parameter.name] = _REBUILDERS[parameter.kind](parameter, parts)
+        return values
+
+    def _members(self, sent: Mapping[str, str]) -> dict[Parameter, _Parts]:
+        """What was sent as `Name.…` for compound parameters: the rest of each name, and the text."""
+        members: dict[Parameter, _Parts] = {}
+        for name, text in sent.items():
+            if "." in name:
+                head, _, path = name.partition(".")
+                if (parameter := self._compounds.get(head)) is not None:
+                    members.setdefault(parameter, []).append((path, text))
+        return members
+
+
+def _invalid(parameter: Parameter) -> GatewayError:
+    return GatewayError(GatewayFault.PARAMETER_INVALID, name=parameter.name)
+
+
+def _read_number(parameter: Parameter, text: str) -> int | None:
+    if not parameter.required and not text.strip():
+        return None
+    number = _as_number(text, _NUMBER_BITS[parameter.kind.value])
+    if number is None:
+        raise _invalid(parameter)
+    return number
+
+
+def _read_lenient(_: Parameter, text: str) -> int | str:
+    number = _as_number(text, 63)
+    return text if number is None else number
+
+
+def _as_number(text: str, bits: int) -> int | None:
+    if len(text) < 10 and text.isascii() and text.isdigit():
+        return int(text)
+    digits = text.strip()
+    if not _NUMBER.fullmatch(digits):
+        return None
+    number = int(digits)
+    return number if -(1 << bits) <= number < 1 << bits else None
+
+
+def _read_structs(parameter: Parameter, text: str) -> list[dict[str, str]] | None:
+    if not text.strip():
+        return None
+    entries = _from_json(text)
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise _invalid(parameter)
+    return [
+        {
+            _capitalised(field): value if isinstance(value, str) else msgspec.json.encode(value).decode()
+            for field, value in entry.items()
+            if value is not None
+        }
+        for entry in entries
+    ]
+
+
+def _rebuild_structs(parameter: Parameter, parts: _Parts) -> list[dict[str, str]]:
+    entries: dict[int, dict[str, str]] = {}
+    for path, text in parts:
+        index, _, field = path.partition(".")
+        if not _INDEX.fullmatch(index) or not field:
+            raise _invalid(parameter)
+        entries.setdefault(int(index), {})[_capitalised(field)] = text
+    return [entries[index] for index in sorted(entries)]
+
+
+def _read_any(parameter: Parameter, text: str) -> Any:
+    value = _from_json(text)
+    if not isinstance(value, dict | list):
+        return text
+    if _depth_exceeds(value, MAX_DEPTH):
+        raise _invalid(parameter)
+    return value
+
+
+def _rebuild_any(parameter: Parameter, parts: _Parts) -> Any:
+    root: dict[str, Any] = {}
+    for path, text in parts:
+        *branches, last = path.split(".")
+        if len(branches) >= MAX_DEPTH:
+            raise _invalid(parameter)
+        node = root
+        for branch in branches:
+            node = node.setdefault(branch, {})
+            if not isinstance(node, dict):
+                raise _invalid(parameter)
+        if last in node:
+            raise _invalid(parameter)
+        node[last] = text
+    return _with_lists(root)
+
+
+def _with_lists(node: Any) -> Any:
+    """`node` with each object whose names are just 1, 2, 3 … made an array."""
+    if not isinstance(node, dict):
+        return node
+    count = len(node)
+    if all(str(index) in node for index in range(1, count + 1)):
+        return [_with_lists(node[str(index)]) for index in range(1, count + 1)]
+    return {name: _with_lists(member) for name, member in node.items()}
+
+
+def _capitalised(field: str) -> str:
+    return field[:1].upper() + field[1:]
+
+
+def _from_json(text: str) -> Any:
+    """The JSON value of `text`; None if it is no JSON, or nested too deeply to tell."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        return None
+
+
+def _depth_exceeds(value: Any, levels: int) -> bool:
+    members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return bool(members) and (levels == 0 or any(_depth_exceeds(member, levels - 1) for member in members))
+
+
+_READERS: dict[Kind, Callable[[Parameter, str], Any]] = {
+    Kind.INT: _read_number,
+    Kind.LONG: _read_number,
+    Kind.LENIENT: _read_lenient,
+    Kind.STRUCTS: _read_structs,
+    Kind.ANY: _read_any,
+}
+_REBUILDERS: dict[Kind, Callable[[Parameter, _Parts], Any]] = {
+    Kind.STRUCTS: _rebuild_structs,
+    Kind.ANY: _rebuild_any,
+}
