@@ -53,9 +53,7 @@ class Vault:
             ConfigurationError: another key sealed it, or it was changed.
         """
         if sealed[:1] != _VERSION:
-            raise ConfigurationError(
-                "a stored secret has an unknown format; was it written by a newer version?"
-            )
+            raise ConfigurationError("a stored secret has an unknown format; was it written by a newer version?")
         nonce, body = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
         try:
             return self._cipher.decrypt(nonce, body, context.encode())

@@ -16,6 +16,6 @@ class Connections(Protocol):
         """Hand a frame to the device's session; False when it is not connected."""
         ...
 
-    def wake(self, device: int) -> None:
-        """Have the device's session, if there is one, look into its inbox again."""
+    def wake(self, device: int) -> bool:
+        """Have the device's session look into its inbox again; False when it is not connected."""
         ...

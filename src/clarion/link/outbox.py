@@ -17,7 +17,7 @@ class Outbox:
         window: how many messages may be sent and not acknowledged.
     """
 
-    __slots__ = ("_highest", "_position", "_settling", "_stale", "_unacked", "_window", "blocked")
+    __slots__ = ("_forgotten", "_highest", "_position", "_settling", "_stale", "_unacked", "_window", "blocked")
 
     def __init__(self, window: int) -> None:
         self.blocked = False  # the socket's buffer is full
@@ -26,7 +26,8 @@ class Outbox:
         self._position: int | None = None  # where the pass under way has got to
         self._stale: int | None = 0  # a pass from here is wanted
         self._unacked: set[int] = set()
-        self._settling: set[int] = set()  # acknowledged, but the inbox may not know yet
+        self._settling: set[int] = set()  # acknowledged, but the inbox, or a page of it, may still show them
+        self._forgotten: list[int] | None = None  # while a page is being read: what the inbox forgot since
 
     @property
     def has_room(self) -> bool:
@@ -56,6 +57,7 @@ class Outbox:
         """The id after which to read the next page; begins the wanted pass when none is under way."""
         if self._position is None:
             self._position, self._stale = self._stale or 0, None
+        self._forgotten = []
         return self._position
 
     def admit(self, message: int) -> bool:
@@ -67,9 +69,12 @@ class Outbox:
         self._unacked.add(message)
         return True
 
-    def end_pass(self) -> None:
-        """The last page has been admitted."""
-        self._position = None
+    def end_page(self, *, complete: bool) -> None:
+        """The page has been admitted, as far as there was room; `complete` if it was the last one, and all of it."""
+        if complete:
+            self._position = None
+        self._settling.difference_update(self._forgotten or ())
+        self._forgotten = None
 
     def acknowledge(self, messages: Iterable[int]) -> list[int]:
         """Those of `messages` that were waiting for an acknowledgement; they settle until `settled` is called."""
@@ -80,4 +85,7 @@ class Outbox:
 
     def settled(self, messages: Iterable[int]) -> None:
         """The acknowledgements are durable: the inbox has forgotten these messages."""
-        self._settling.difference_update(messages)
+        if self._forgotten is None:
+            self._settling.difference_update(messages)
+        else:
+            self._forgotten.extend(messages)

@@ -267,15 +267,15 @@ class Session:
                 if self.state is not State.READY:
                     return
                 sent = []
+                last = len(page) < context.limits.page
                 for entry in page:
                     if not outbox.has_room:
+                        last = False
                         break
                     if outbox.admit(entry.message):
                         self._transport.send(text_frame(entry.frame))
                         sent.append(entry.message)
-                else:
-                    if len(page) < context.limits.page:
-                        outbox.end_pass()
+                outbox.end_page(complete=last)
                 if sent:
                     context.backend.sent(self.device, sent)
         finally:

@@ -38,6 +38,11 @@ class GroupWriter:
         database: where to write.
         limit: most commands in one transaction.
         backlog: most commands waiting; beyond that callers get `StoreUnavailable` at once.
+
+    Attributes:
+        fault: why the last transaction could not be committed; None while all is well.
+        groups: transactions committed.
+        commands: commands that they carried out.
     """
 
     def __init__(self, database: Database, *, limit: int = 512, backlog: int = 20_000) -> None:
@@ -48,6 +53,7 @@ class GroupWriter:
         self._riders: list[Rider] = []
         self._after_commit: list[Callable[[], None]] = []
         self._running: asyncio.Task[None] | None = None
+        self.fault: str | None = None
         self.groups = 0
         self.commands = 0
 
@@ -92,6 +98,7 @@ class GroupWriter:
         try:
             results = await self._database.write(lambda transaction: self._carry_out(transaction, group))
         except StoreUnavailable as error:
+            self.fault = str(error)
             _fail(group, error)
         except Exception as error:
             if len(group) == 1:
@@ -105,6 +112,7 @@ class GroupWriter:
         else:
             for done in self._after_commit:
                 done()
+            self.fault = None
             self.groups += 1
             self.commands += len(group)
             for (_, _, future), result in zip(group, results, strict=True):

@@ -125,7 +125,7 @@ class Query:
             dialect=_DIALECTS[backend], compile_kwargs={"render_postcompile": True}
         )
         names = tuple(compiled.positiontup or ())
-        constants = {name: value for name, value in compiled.params.items() if value is not None}
+        constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
         result = self._compiled[backend] = _Compiled(str(compiled), names, constants)
         return result
 

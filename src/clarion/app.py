@@ -1,0 +1,263 @@
+"""The composition root: what a server consists of, in the order in which it is built."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from clarion.clock import Clock, SystemClock
+from clarion.delivery.dispatch import Dispatcher
+from clarion.delivery.inbox import Inbox
+from clarion.delivery.maintenance import Maintenance
+from clarion.devices.service import DeviceService
+from clarion.failures import ConfigurationError, StoreUnavailable
+from clarion.ids import IdGenerator
+from clarion.jobs import Jobs, background_jobs
+from clarion.link.gateway import StoreBackend
+from clarion.link.hub import Hub
+from clarion.link.limits import LinkLimits
+from clarion.link.listener import LinkServer, serve
+from clarion.observability.metrics import Metrics
+from clarion.openapi.actions.devices import device_actions
+from clarion.openapi.actions.pushes import push_actions
+from clarion.openapi.authentication import Authenticator
+from clarion.openapi.endpoint import RpcEndpoint
+from clarion.openapi.nonces import NonceMemory
+from clarion.openapi.registry import Registry
+from clarion.pushes.rules import Limits
+from clarion.pushes.service import PushService
+from clarion.settings import PartOfServer, Settings
+from clarion.store.database import Database
+from clarion.store.facts import answers, largest_id
+from clarion.store.group import GroupWriter
+from clarion.store.nonces import NonceJournal, stored_nonces
+from clarion.store.opening import open_database
+from clarion.tenants.directory import Directory
+from clarion.tenants.service import TenantService, installation_secrets
+from clarion.vault import Vault, load_master_key
+from clarion.web.application import Application
+from clarion.web.device_calls import DeviceCalls, LinkAddress
+from clarion.web.server import HttpLimits, HttpServer
+
+log = structlog.get_logger(__name__)
+
+_NONCE_SECONDS = 1800
+_LINK_SPREAD_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """What every command needs: the database and the vault that opens its secrets."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    vault: Vault
+    nonce_key: bytes
+
+    @property
+    def tenants(self) -> TenantService:
+        """Changes to apps and keys."""
+        return TenantService(self.database, self.vault, self.clock)
+
+    @property
+    def directory(self) -> Directory:
+        """A directory of its own, empty until it is refreshed."""
+        return Directory(self.database, self.vault, self.clock)
+
+
+async def open_foundation(settings: Settings, clock: Clock | None = None) -> Foundation:
+    """Open the data directory and the database, making both on first use.
+
+    Raises:
+        ConfigurationError: the operator has to change something; the text says what.
+        StoreUnavailable: the database cannot be reached.
+    """
+    vault = Vault(load_master_key(_data_directory(settings), settings.master_key or None))
+    database = await open_database(settings.store_url)
+    try:
+        nonce_key = await installation_secrets(database, vault)
+    except BaseException:
+        await database.close()
+        raise
+    return Foundation(settings, clock or SystemClock(), database, vault, nonce_key)
+
+
+def _data_directory(settings: Settings) -> Path:
+    data_dir = Path(settings.data_dir)
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"cannot make the data directory {data_dir}: {error.strerror}") from error
+    return data_dir
+
+
+class Server:
+    """A running node.
+
+    Attributes:
+        http: the API port; None without the role `api`.
+        link: the device link; None without the role `link`.
+    """
+
+    def __init__(self, foundation: Foundation) -> None:
+        settings, clock = foundation.settings, foundation.clock
+        self._foundation = foundation
+        self.http: HttpServer | None = None
+        self.link: LinkServer | None = None
+        self._application: Application | None = None
+        self._jobs = Jobs()
+
+        self._writer = GroupWriter(foundation.database)
+        self._directory = foundation.directory
+        self._nonces = NonceMemory(clock, foundation.nonce_key, _NONCE_SECONDS)
+        self._hub = Hub()
+        self._ssl = server_tls(settings)
+        self._link_address = LinkAddress(settings.public_link_url, secure=self._ssl is not None)
+
+    async def start(self) -> None:
+        """Recall what the last run left, then listen.
+
+        Raises:
+            ConfigurationError: a port is in use or a file is missing.
+            StoreUnavailable: the database cannot be reached.
+        """
+        settings, clock, database = self._foundation.settings, self._foundation.clock, self._foundation.database
+        ids = IdGenerator(clock, floor=await largest_id(database))
+        await self._directory.refresh()
+        for at, hashes in await stored_nonces(database, clock.now_ms() - _NONCE_SECONDS * 1000):
+            for nonce_hash in hashes:
+                self._nonces.restore(nonce_hash, at)
+
+        journal = NonceJournal(self._writer, ids, clock)
+        inbox = Inbox(database, self._writer, ids, clock)
+        dispatcher = Dispatcher(self._hub)
+        devices = DeviceService(database, self._writer, self._foundation.vault, ids, clock, self._hub)
+        pushes = PushService(
+            self._directory, self._writer, dispatcher, ids, clock, Limits(settings.max_expired_seconds)
+        )
+        registry = Registry([*push_actions(pushes), *device_actions(self._directory, devices)])
+        metrics = Metrics(action.name for action in registry)
+        self._add_gauges(metrics)
+
+        if PartOfServer.API in settings.roles:
+            rpc = RpcEndpoint(
+                registry,
+                Authenticator(self._directory, self._nonces, journal, clock),
+                clock,
+                observe=metrics.observe_request,
+                body_seconds=settings.body_timeout,
+            )
+            calls = DeviceCalls(self._directory, devices, self._nonces, journal, clock, self._link_address)
+            checks = {"database": self._check_database, "writes": self._check_writes}
+            self._application = Application(rpc, calls, metrics if settings.metrics else None, checks)
+            limits = HttpLimits(
+                connections=settings.http_connections,
+                head_seconds=settings.head_timeout,
+                keep_alive_seconds=settings.keep_alive,
+            )
+            self.http = HttpServer(self._application, limits, clock)
+        backend = StoreBackend(self._directory, devices, inbox, metrics)
+        maintenance = Maintenance(database, self._writer, self._hub, clock, settings.retention_days)
+        await self._listen(backend)
+        self._jobs.start(
+            background_jobs(maintenance, self._directory, journal, self._hub, database, clock, metrics)
+        )
+
+    async def stop(self) -> None:
+        """Take no more work, finish what is in hand, put everything on disk."""
+        drain = self._foundation.settings.drain_seconds
+        if self._application is not None:
+            self._application.draining = True
+        if self.http is not None:
+            await self.http.close(drain)
+        if self.link is not None:
+            await self.link.close(min(drain, _LINK_SPREAD_SECONDS))
+        await self._jobs.stop()
+        await self._writer.drain()
+        await self._foundation.database.close()
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """What the ready line shows: addresses by name."""
+        settings = self._foundation.settings
+        scheme = "https" if self._ssl else "http"
+        found = {}
+        if self.http is not None:
+            found["api"] = f"{scheme}://{_in_url(settings.host)}:{self.http.port}"
+        if self.link is not None:
+            host = _in_url(settings.link_host or settings.host)
+            found["link"] = f"{'wss' if self._ssl else 'ws'}://{host}:{self.link.port}/link"
+        return found
+
+    async def _listen(self, backend: StoreBackend) -> None:
+        settings = self._foundation.settings
+        try:
+            if PartOfServer.LINK in settings.roles:
+                limits = LinkLimits(
+                    connections=settings.link_connections,
+                    connections_per_address=settings.link_connections_per_address,
+                )
+                self.link = await serve(
+                    self._hub,
+                    backend,
+                    settings.link_host or settings.host,
+                    settings.link_port,
+                    ssl=self._ssl,
+                    limits=limits,
+                    clock=self._foundation.clock,
+                )
+                self._link_address.port = self.link.port
+            else:
+                self._link_address.port = settings.link_port
+            if self.http is not None:
+                await self.http.start(settings.host, settings.port, self._ssl)
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot listen: {error.strerror or error}. Is another server running? Choose other ports with "
+                "--port and --link-port (0 takes a free one)"
+            ) from error
+
+    def _add_gauges(self, metrics: Metrics) -> None:
+        writer, hub = self._writer, self._hub
+        metrics.gauge("clarion_link_connections", "Connected devices", lambda: hub.count)
+        metrics.gauge("clarion_http_connections", "Open API connections", self._http_connections)
+        metrics.gauge("clarion_store_transactions", "Group commits so far", lambda: writer.groups)
+        metrics.gauge("clarion_store_writes", "Writes that they carried", lambda: writer.commands)
+        metrics.gauge("clarion_store_waiting", "Writes that wait for a commit", lambda: writer.waiting)
+
+    def _http_connections(self) -> float:
+        return self.http.connections if self.http is not None else 0
+
+    async def _check_database(self) -> str | None:
+        try:
+            await answers(self._foundation.database)
+        except StoreUnavailable as error:
+            return str(error)
+        return None
+
+    async def _check_writes(self) -> str | None:
+        return self._writer.fault
+
+
+def server_tls(settings: Settings) -> ssl.SSLContext | None:
+    """The TLS context of both ports, or None for plain TCP.
+
+    Raises:
+        ConfigurationError: the files do not make a certificate with its key.
+    """
+    if not settings.tls_cert_file:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.tls_cert_file, settings.tls_key_file or None)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(f"cannot use tls_cert_file {settings.tls_cert_file}: {error}") from error
+    return context
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

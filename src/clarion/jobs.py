@@ -1,0 +1,152 @@
+"""Background jobs of a server, each at its own interval; one that fails is logged and tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from clarion.clock import Clock
+from clarion.delivery.maintenance import STEP_ROWS, Maintenance
+from clarion.failures import StoreUnavailable
+from clarion.link.hub import Hub
+from clarion.observability.metrics import Metrics
+from clarion.store.database import Database
+from clarion.store.leases import Lease, acquire, release
+from clarion.store.nonces import NonceJournal, forget_nonces
+from clarion.tenants.directory import Directory
+
+log = structlog.get_logger(__name__)
+
+_LEASE = "maintenance"
+_LEASE_SECONDS = 15.0
+_KEEP_NONCES_MS = 2 * 3600 * 1000
+_CONNECTED_SLICE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something to do again and again.
+
+    Attributes:
+        name: for the log.
+        seconds: pause between two runs.
+        run: does it once; True asks for the next run soon, because there is more.
+    """
+
+    name: str
+    seconds: float
+    run: Callable[[], Awaitable[bool]]
+
+
+class Jobs:
+    """Runs jobs until it is stopped."""
+
+    def __init__(self) -> None:
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self, jobs: Sequence[Job]) -> None:
+        """Run `jobs` from now on."""
+        self._tasks += [asyncio.create_task(_repeat(job), name=job.name) for job in jobs]
+
+    async def stop(self) -> None:
+        """End all jobs at their next pause."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+
+_SOON_SECONDS = 0.05
+
+
+async def _repeat(job: Job) -> None:
+    while True:
+        more = False
+        try:
+            more = await job.run()
+        except StoreUnavailable as error:
+            log.warning("job_waits_for_database", job=job.name, error=str(error))
+        except Exception:
+            log.exception("job_failed", job=job.name)
+        await asyncio.sleep(_SOON_SECONDS if more else job.seconds)
+
+
+class _Leader:
+    """Whether this process does the work that one process at a time does."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._owner = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
+        self._lease: Lease | None = None
+
+    def __call__(self) -> bool:
+        return self._lease is not None and self._lease.expires_at > self._clock.now_ms()
+
+    async def renew(self) -> bool:
+        self._lease = await acquire(self._database, _LEASE, self._owner, _LEASE_SECONDS, self._clock)
+        return False
+
+    async def resign(self) -> None:
+        if self._lease is not None:
+            await release(self._database, self._lease)
+
+
+def background_jobs(
+    maintenance: Maintenance,
+    directory: Directory,
+    journal: NonceJournal,
+    hub: Hub,
+    database: Database,
+    clock: Clock,
+    metrics: Metrics,
+) -> list[Job]:
+    """The jobs of a server, with their intervals in seconds."""
+    leads = _Leader(database, clock)
+
+    async def refresh() -> bool:
+        await directory.refresh()
+        return False
+
+    async def flush() -> bool:
+        await journal.flush()
+        return False
+
+    async def recover() -> bool:
+        for connected in hub.slices(_CONNECTED_SLICE):
+            metrics.devices_recovered.inc(await maintenance.recover(connected))
+            await asyncio.sleep(0)
+        return False
+
+    async def expire() -> bool:
+        expired = await maintenance.expire() if leads() else 0
+        metrics.messages_expired.inc(expired)
+        return expired >= STEP_ROWS
+
+    async def sweep() -> bool:
+        return leads() and await maintenance.sweep() > 0
+
+    async def retain() -> bool:
+        return leads() and await maintenance.retain() > 0
+
+    async def forget() -> bool:
+        if leads():
+            await forget_nonces(database, clock.now_ms() - _KEEP_NONCES_MS)
+        return False
+
+    return [
+        Job("lease", _LEASE_SECONDS / 3, leads.renew),
+        Job("directory", 0.5, refresh),
+        Job("nonces", 1.0, flush),
+        Job("expiry", 1.0, expire),
+        Job("recovery", 15.0, recover),
+        Job("sweep", 5.0, sweep),
+        Job("retention", 30.0, retain),
+        Job("forget-nonces", 300.0, forget),
+    ]

@@ -1,0 +1,65 @@
+"""Structured logs on standard error: one JSON object a line, or readable text on a terminal.
+
+Nothing logged at info or above holds a secret or the text of a message.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import MutableMapping
+from typing import Any
+
+import msgspec
+import structlog
+
+from clarion.failures import ConfigurationError
+from clarion.settings import LogFormat
+
+_LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+def configure_logs(level: str, form: LogFormat) -> None:
+    """Set up structlog, and the standard library's logging for what others log.
+
+    Raises:
+        ConfigurationError: `level` is none.
+    """
+    if level.lower() not in _LEVELS:
+        raise ConfigurationError(f"log_level must be one of {', '.join(_LEVELS)}, not {level!r}")
+    threshold = _LEVELS[level.lower()]
+    as_text = form is LogFormat.TEXT or (form is LogFormat.AUTO and sys.stderr.isatty())
+    renderer: Any = structlog.dev.ConsoleRenderer() if as_text else _render_json
+    processors: list[Any] = [structlog.contextvars.merge_contextvars] if as_text else []
+    processors += [_add_time, structlog.processors.add_log_level]
+    if as_text:
+        factory: Any = structlog.PrintLoggerFactory(sys.stderr)
+    else:
+        processors.append(structlog.processors.format_exc_info)
+        factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
+    structlog.configure(
+        processors=[*processors, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=factory,
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=max(threshold, logging.WARNING), stream=sys.stderr, format="%(message)s", force=True)
+
+
+_encode = msgspec.json.Encoder(enc_hook=repr).encode
+
+
+def _render_json(_: Any, __: str, event: MutableMapping[str, Any]) -> bytes:
+    return _encode(event)
+
+
+def _add_time(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    seconds, millis = divmod(time.time_ns() // 1_000_000, 1000)
+    event["at"] = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{millis:03d}Z"
+    return event

@@ -1,0 +1,100 @@
+"""PushSimple, and the parameters that all kinds of push share.
+
+Source: request parameters of the push actions; the names are those on the wire (docs/coverage.md).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clarion.openapi.envelopes import Envelope
+from clarion.openapi.registry import VERSIONS, Action, Call, Handler
+from clarion.openapi.schema import Kind, Parameter
+from clarion.pushes.model import PushReceipt, SimpleForm
+from clarion.pushes.service import PushService
+from clarion.tenants.model import Role
+
+SHARED = (
+    Parameter("AppId", required=True),
+    Parameter("WorkspaceId", required=True),
+    Parameter("TenantId"),
+    Parameter("TaskName"),
+    Parameter("DeliveryType", Kind.LONG, required=True),
+    Parameter("ExpiredSeconds", required=True),
+    Parameter("ExtendedParams"),
+    Parameter("PushAction", Kind.LONG),
+    Parameter("Silent", Kind.LONG),
+    Parameter("NotifyType"),
+    Parameter("StrategyType", Kind.INT),
+    Parameter("StrategyContent"),
+    Parameter("Classification"),
+    Parameter("ThirdChannelCategory"),
+    Parameter("NotifyLevel"),
+    Parameter("ChannelId"),
+    Parameter("MiChannelId"),
+    Parameter("TransparentMessagePayload", Kind.ANY),
+    Parameter("TransparentMessageUrgency"),
+    Parameter("VendorTemplate"),
+)
+ACTIVITY = (
+    Parameter("ActivityEvent"),
+    Parameter("ActivityContentState", Kind.ANY),
+    Parameter("DismissalDate", Kind.LONG),
+)
+SMS = (
+    Parameter("SmsStrategy", Kind.INT),
+    Parameter("SmsSignName"),
+    Parameter("SmsTemplateCode"),
+    Parameter("SmsTemplateParam"),
+)
+SIMPLE = (
+    Parameter("Title", required=True),
+    Parameter("Content", required=True),
+    Parameter("TargetMsgkey", required=True),
+    Parameter("PushStyle", Kind.INT),
+    Parameter("Uri"),
+    Parameter("ImageUrls"),
+    Parameter("IconUrls"),
+)
+
+
+def push_actions(service: PushService) -> list[Action]:
+    """The push actions.
+
+    Args:
+        service: accepts the pushes.
+    """
+    return [
+        Action(
+            "PushSimple",
+            VERSIONS,
+            Role.PUSH,
+            Envelope.PUSH,
+            (*SHARED, *SIMPLE, *ACTIVITY, *SMS),
+            _simple(service),
+        )
+    ]
+
+
+def _simple(service: PushService) -> Handler:
+    fields = _fields((*SHARED, *SIMPLE, *ACTIVITY, *SMS))
+
+    async def handle(call: Call) -> dict[str, Any]:
+        form = SimpleForm(**{fields[name]: value for name, value in call.params.items()})
+        return _data(await service.push_simple(form, call.request_id))
+
+    return handle
+
+
+def _data(receipt: PushReceipt) -> dict[str, Any]:
+    return {} if receipt.data is None else {"Data": receipt.data}
+
+
+def _fields(parameters: tuple[Parameter, ...]) -> dict[str, str]:
+    """The attribute of a form for each parameter: `TargetMsgkey` is `target_msgkey`."""
+    return {parameter.name: snake_case(parameter.name) for parameter in parameters}
+
+
+def snake_case(name: str) -> str:
+    """`AppId` as `app_id`."""
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).removeprefix("_")
