@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, delete, exists, select, update
+from sqlalchemy import bindparam, delete, exists, select, text, update
 
 from clarion.channels.registry import Channel
 from clarion.delivery.accept import TargetType
 from clarion.delivery.hops import Hop, write_hops
-from clarion.delivery.states import OPEN, MessageStatus, Outcome, Stage
+from clarion.delivery.states import MessageStatus, Outcome, Stage
 from clarion.store.database import Transaction
 from clarion.store.gates import pass_alone
 from clarion.store.queries import Insert, Query
-from clarion.store.schema import deliveries, devices, messages
+from clarion.store.schema import OPEN_STATUSES, deliveries, devices, messages
 
 _WAITING = Query(
     select(messages.c.message).where(
         messages.c.app == bindparam("app"),
         messages.c.target == bindparam("user_id"),
         messages.c.target_type == int(TargetType.USER),
-        messages.c.status.in_(sorted(OPEN)),
+        text(OPEN_STATUSES),
         messages.c.expires_at > bindparam("now"),
     )
 )

@@ -70,7 +70,7 @@ class Outbox:
         return True
 
     def end_page(self, *, complete: bool) -> None:
-        """The page has been admitted, as far as there was room; `complete` if it was the last one, and all of it."""
+        """The page has been admitted as far as there was room; `complete`: all of it, and it was the last."""
         if complete:
             self._position = None
         self._settling.difference_update(self._forgotten or ())
@@ -78,10 +78,10 @@ class Outbox:
 
     def acknowledge(self, messages: Iterable[int]) -> list[int]:
         """Those of `messages` that were waiting for an acknowledgement; they settle until `settled` is called."""
-        known = [message for message in messages if message in self._unacked]
-        self._unacked.difference_update(known)
-        self._settling.update(known)
-        return known
+        known = self._unacked.intersection(messages)
+        self._unacked -= known
+        self._settling |= known
+        return list(known)
 
     def settled(self, messages: Iterable[int]) -> None:
         """The acknowledgements are durable: the inbox has forgotten these messages."""

@@ -111,7 +111,9 @@ class Request:
         )
 
     def _named(self, header: bytes, parameter: str) -> str | None:
-        if self.header_signed and header in self.headers:
+        # A version 1 signature does not cover headers; without a key id there is none, and no service either.
+        by_header = self.header_signed or "AccessKeyId" not in self.parameters
+        if by_header and header in self.headers:
             return self.headers[header].decode("latin-1")
         return self.parameters.get(parameter)
 

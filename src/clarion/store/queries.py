@@ -121,9 +121,7 @@ class Query:
 
     def _compile(self, backend: Backend) -> _Compiled:
         statement = self._build(Terms(backend)) if callable(self._build) else self._build
-        compiled = statement.compile(  # type: ignore[attr-defined]
-            dialect=_DIALECTS[backend], compile_kwargs={"render_postcompile": True}
-        )
+        compiled = statement.compile(dialect=_DIALECTS[backend])  # type: ignore[attr-defined]
         names = tuple(compiled.positiontup or ())
         constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
         result = self._compiled[backend] = _Compiled(str(compiled), names, constants)
