@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from clarion.clock import ManualClock
@@ -139,7 +139,7 @@ class FakeTransport:
         return [frame for frame in self.frames if frame["type"] == kind]
 
 
-def frame(kind: str, **fields: object) -> bytes:
+def frame(kind: str, /, **fields: object) -> bytes:
     return json.dumps({"type": kind, **fields}).encode()
 
 
@@ -195,6 +195,14 @@ class World:
             session.on_lost()
         assert session.state is state
         return session, transport
+
+    async def settle_until(self, reached: Callable[[], bool]) -> None:
+        """Let work go on step by step up to a moment."""
+        for _ in range(100):
+            if reached():
+                return
+            await asyncio.sleep(0)
+        raise AssertionError("that moment did not come")
 
     async def settle(self) -> None:
         """Let all work that can go on go on."""
