@@ -52,7 +52,6 @@ class NonceMemory:
         self._tables: list[_Table] = []  # those of all generations; the last one is being filled
         self._room = 0
         self._next_ms = 0
-        self._begin(clock.now_ms() // self._span_ms - _SPANS)
 
     @property
     def size(self) -> int:
