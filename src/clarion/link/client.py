@@ -16,7 +16,7 @@ from typing import Final, Self
 
 from clarion.clock import Clock, SystemClock
 from clarion.link.backend import EventKind
-from clarion.link.client_connection import ClientConnection, ConnectionEnded, connect
+from clarion.link.client_connection import ClientConnection, ConnectionEnded, connect, split_url
 from clarion.link.protocol import (
     MAX_ACKS,
     VERSION,
@@ -94,6 +94,9 @@ class LinkClient:
         clock: source of time.
         rand: random numbers in [0, 1), for the jitter.
         sleep: waits some seconds.
+
+    Raises:
+        ValueError: `url` is no WebSocket address.
     """
 
     def __init__(
@@ -113,6 +116,7 @@ class LinkClient:
         rand: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        split_url(url)  # a wrong address is an error of the caller, not of the network
         self._url = url
         self._app_id, self._workspace_id, self._token = app_id, workspace_id, token
         self._secret = secret.encode()
@@ -156,6 +160,8 @@ class LinkClient:
         """
         if self._task is not None:
             await asyncio.wait({self._task})
+            if not self._task.cancelled():
+                self._task.result()
         self._raise_if_rejected()
 
     async def __aiter__(self) -> AsyncIterator[LinkEvent]:
@@ -169,7 +175,7 @@ class LinkClient:
                 self.ack(event.id)
             yield event
         self._events.put_nowait(None)
-        self._raise_if_rejected()
+        await self.wait_closed()
 
     # What a device says.
 

@@ -8,7 +8,7 @@ import secrets
 import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -138,6 +138,18 @@ class ClientConnection:
             self._writer.write(masked_frame(opcode, payload, secrets.token_bytes(4)))
 
 
+def split_url(url: str) -> SplitResult:
+    """The parts of a WebSocket address.
+
+    Raises:
+        ValueError: the address is none.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in _DEFAULT_PORTS or parts.hostname is None:
+        raise ValueError(f"not a WebSocket address: {url!r}")
+    return parts
+
+
 async def connect(url: str, context: ssl.SSLContext | None) -> ClientConnection:
     """Open a WebSocket.
 
@@ -149,9 +161,7 @@ async def connect(url: str, context: ssl.SSLContext | None) -> ClientConnection:
         ConnectionEnded: it cannot be opened (1006).
         ValueError: the address is none.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in _DEFAULT_PORTS or parts.hostname is None:
-        raise ValueError(f"not a WebSocket address: {url!r}")
+    parts = split_url(url)
     secure = (context or ssl.create_default_context()) if parts.scheme == "wss" else None
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     key = base64.b64encode(secrets.token_bytes(16)).decode()

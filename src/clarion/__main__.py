@@ -1,0 +1,5 @@
+"""`python -m clarion`."""
+
+from clarion.cli.main import run
+
+run()

@@ -1,0 +1,303 @@
+"""`clarion device`: register a device, and be one."""
+
+from __future__ import annotations
+
+import asyncio
+import json as jsonlib
+import urllib.request
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from clarion.app import Foundation
+from clarion.channels.registry import BY_LABEL as CHANNELS
+from clarion.cli.context import (
+    AppId,
+    Config,
+    DataDir,
+    Json,
+    WorkspaceId,
+    fail,
+    print_fields,
+    print_json,
+    settings_of,
+    with_foundation,
+)
+from clarion.devices.model import BY_LABEL as PLATFORMS
+from clarion.devices.model import Registration, VendorToken, vendor_token
+from clarion.devices.service import DeviceService
+from clarion.ids import IdGenerator
+from clarion.link.client import Closed, CredentialsRejected, LinkClient
+from clarion.link.client_registration import RegistrationFailed, register_device
+from clarion.link.hub import Hub
+from clarion.link.protocol import Push, Revoke, Welcome
+from clarion.link.registration import Platform
+from clarion.results import Refusal
+from clarion.store.facts import largest_id
+from clarion.store.group import GroupWriter
+
+commands = typer.Typer(
+    help="Devices: register one, or be one in the terminal.", no_args_is_help=True, rich_markup_mode=None
+)
+
+_SECONDS = 10.0
+
+
+class Vendor(Enum):
+    """Channels that a device can have a token of."""
+
+    APNS = "apns"
+    FCM = "fcm"
+    HMS = "hms"
+    HARMONY = "harmony"
+    HONOR = "honor"
+    MIUI = "miui"
+    OPPO = "oppo"
+    VIVO = "vivo"
+
+
+@commands.command("register")
+def register(
+    app_id: AppId,
+    workspace_id: WorkspaceId,
+    platform: Annotated[Platform, typer.Option(help="The device's system.")] = Platform.ANDROID,
+    user: Annotated[
+        str | None, typer.Option(metavar="U", help="Bind the device to this user.", show_default=False)
+    ] = None,
+    channel: Annotated[
+        Vendor | None, typer.Option(help="Vendor channel of the device.", show_default=False)
+    ] = None,
+    vendor: Annotated[
+        str | None,
+        typer.Option("--vendor-token", metavar="T", help="Its token at that channel.", show_default=False),
+    ] = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Register a device without a phone: prints its token and secret."""
+    if (channel is None) != (vendor is None):
+        raise typer.BadParameter("--channel and --vendor-token go together")
+
+    async def work(foundation: Foundation) -> Registration:
+        return await _register(foundation, app_id, workspace_id, platform, user, _address(channel, vendor))
+
+    try:
+        made = with_foundation(settings_of(data_dir, config), work)
+    except Refusal as refusal:
+        fail(refusal.message)
+    fields = {
+        "deliveryToken": made.token,
+        "deviceSecret": made.secret,
+        "appId": app_id,
+        "workspaceId": workspace_id,
+        "platform": platform.value,
+    }
+    if user:
+        fields["userId"] = user
+    if json:
+        print_json(fields)
+    else:
+        print_fields("Device registered; the secret is not shown again", fields)
+
+
+def _address(channel: Vendor | None, token: str | None) -> VendorToken | None:
+    return vendor_token(CHANNELS[channel.value].third_channel, token) if channel is not None else None
+
+
+async def _register(
+    foundation: Foundation,
+    app_id: str,
+    workspace_id: str,
+    platform: Platform,
+    user: str | None,
+    vendor: VendorToken | None,
+) -> Registration:
+    directory = foundation.directory
+    await directory.refresh()
+    app = await directory.find_app(app_id, workspace_id)
+    if app is None:
+        fail(f"no app {app_id} in workspace {workspace_id}; make it with `clarion app create`")
+    database, clock = foundation.database, foundation.clock
+    ids = IdGenerator(clock, floor=await largest_id(database))
+    devices = DeviceService(database, GroupWriter(database), foundation.vault, ids, clock, Hub())
+    system = PLATFORMS[platform.value]
+    made = await devices.register(app.key, system, vendor)
+    if user:
+        await devices.bind(app.key, made.token, user, system)
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Listening:
+    """What a listening device does with its messages."""
+
+    user: str | None
+    ack: bool
+    open: bool
+    count: int | None
+    seconds: float | None
+
+
+@commands.command("listen")
+def listen(
+    server: Annotated[
+        str,
+        typer.Option(
+            metavar="URL", help="The server: http://host:8080 (API) or ws://host:8081/link (device link)."
+        ),
+    ],
+    app_id: Annotated[str | None, typer.Option(metavar="A", help="AppId of the API.", show_default=False)] = None,
+    workspace_id: Annotated[
+        str | None, typer.Option(metavar="W", help="WorkspaceId of the API.", show_default=False)
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option("--token", "--delivery-token", metavar="T", help="The device's token.", show_default=False),
+    ] = None,
+    secret: Annotated[
+        str | None,
+        typer.Option("--secret", "--device-secret", metavar="S", help="The device's secret.", show_default=False),
+    ] = None,
+    credentials: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The output of `device register --json`, instead of the four above.",
+            show_default=False,
+        ),
+    ] = None,
+    app_secret: Annotated[
+        str | None,
+        typer.Option(
+            envvar="CLARION_APP_SECRET",
+            metavar="S",
+            help="Register a new device with this app secret (default: the one in the data directory).",
+            show_default=False,
+        ),
+    ] = None,
+    platform: Annotated[Platform, typer.Option(help="System of a newly registered device.")] = Platform.ANDROID,
+    user: Annotated[
+        str | None, typer.Option(metavar="U", help="Bind the device to this user.", show_default=False)
+    ] = None,
+    no_ack: Annotated[bool, typer.Option("--no-ack", help="Do not acknowledge messages.")] = False,
+    open_each: Annotated[bool, typer.Option("--open", help="Report each message as opened.")] = False,
+    count: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Stop after N messages.", show_default=False)
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(metavar="S", help="Stop after S seconds; 1 if --count was not reached.", show_default=False),
+    ] = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    json: Json = False,  # noqa: ARG001 - what is printed is JSON anyway
+) -> None:
+    """Be a device: connect, acknowledge, and print each event as one JSON object a line."""
+    device = _device_fields(credentials, app_id=app_id, workspace_id=workspace_id, token=token, secret=secret)
+    for name in ("app_id", "workspace_id"):
+        if not device[name]:
+            raise typer.BadParameter(f"--{name.replace('_', '-')} is missing (or give --credentials FILE)")
+    if bool(device["token"]) != bool(device["secret"]):
+        raise typer.BadParameter("--token and --secret go together (both come from `device register`)")
+    if not device["token"] and not app_secret:
+        app_secret = with_foundation(
+            settings_of(data_dir, config), lambda f: _app_secret(f, device["app_id"], device["workspace_id"])
+        )
+    plan = _Listening(user, not no_ack, open_each, count, timeout)
+    try:
+        asyncio.run(_listen(server, device, app_secret, platform, plan))
+    except RegistrationFailed as error:
+        fail(str(error))
+    except CredentialsRejected as error:
+        fail(f"the server does not accept this device: {error}")
+
+
+def _device_fields(file: Path | None, **given: str | None) -> dict[str, str]:
+    fields = {name: value or "" for name, value in given.items()}
+    if file is None:
+        return fields
+    try:
+        stored = jsonlib.loads(file.read_text("utf-8"))
+        names = {
+            "app_id": "appId",
+            "workspace_id": "workspaceId",
+            "token": "deliveryToken",
+            "secret": "deviceSecret",
+        }
+        return {name: fields[name] or str(stored.get(key, "")) for name, key in names.items()}
+    except (OSError, ValueError, AttributeError) as error:
+        fail(f"cannot read {file}: {error}; it should be the output of `clarion device register --json`")
+
+
+async def _app_secret(foundation: Foundation, app_id: str, workspace_id: str) -> str:
+    directory = foundation.directory
+    await directory.refresh()
+    app = await directory.find_app(app_id, workspace_id)
+    if app is None:
+        fail(
+            f"no app {app_id} in workspace {workspace_id} in this data directory; "
+            "give --app-secret, or --token and --secret of a registered device"
+        )
+    return app.secret.decode()
+
+
+async def _listen(
+    server: str, device: dict[str, str], app_secret: str | None, platform: Platform, plan: _Listening
+) -> None:
+    link = server if server.startswith(("ws://", "wss://")) else await asyncio.to_thread(_link_of, server)
+    token, secret = device["token"], device["secret"]
+    if not token:
+        if server.startswith(("ws://", "wss://")):
+            fail("a new device registers over HTTP: give --server http://… (or --token and --secret)")
+        made = await register_device(server, device["app_id"], device["workspace_id"], app_secret or "", platform)
+        token, secret, link = made.delivery_token, made.device_secret, made.link
+    client = LinkClient(link, device["app_id"], device["workspace_id"], token, secret, auto_ack=plan.ack)
+    try:
+        async with asyncio.timeout(plan.seconds), client:
+            await _print_events(client, token, plan)
+    except TimeoutError:
+        if plan.count is not None:
+            fail(f"fewer than {plan.count} messages in {plan.seconds:g} s")
+
+
+async def _print_events(client: LinkClient, token: str, plan: _Listening) -> None:
+    left = plan.count
+    async for event in client:
+        print_json(_as_line(event, token))
+        if isinstance(event, Welcome) and plan.user and event.user_id != plan.user:
+            result = await client.bind(plan.user)
+            print_json({"event": "bound", "userId": plan.user, "code": result.code, "message": result.message})
+        elif isinstance(event, Push):
+            if plan.open:
+                await client.opened(event.id)
+            if left is not None:
+                left -= 1
+                if left == 0:
+                    return
+
+
+def _as_line(event: Welcome | Push | Revoke | Closed, token: str) -> dict[str, Any]:
+    if isinstance(event, Closed):
+        return {"event": "closed", "code": event.code, "reason": event.reason, "retryIn": event.retry_in}
+    fields: dict[str, Any] = msgspec.to_builtins(event)
+    kind = fields.pop("type")
+    line = {"event": kind, **fields}
+    if isinstance(event, Welcome):
+        line["deliveryToken"] = token
+    return line
+
+
+def _link_of(server: str) -> str:
+    if not server.startswith(("http://", "https://")):
+        raise typer.BadParameter("--server must begin with http://, https://, ws:// or wss://")
+    url = f"{server.rstrip('/')}/device/link"
+    try:
+        with urllib.request.urlopen(url, timeout=_SECONDS) as response:  # noqa: S310 - the scheme is checked
+            return str(jsonlib.load(response)["link"])
+    except (OSError, ValueError, KeyError) as error:
+        fail(f"no Clarion server answers at {server}: {error}")
