@@ -28,6 +28,10 @@ class Transport(Protocol):
         """Bytes that wait in the socket's buffer."""
         ...
 
+    def is_closing(self) -> bool:
+        """Whether the socket takes nothing more, as after an error."""
+        ...
+
     def pause_reading(self) -> None:
         """Take nothing from the socket for a while."""
         ...

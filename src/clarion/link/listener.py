@@ -136,6 +136,9 @@ class Connection(asyncio.Protocol):
     def buffered(self) -> int:
         return self._transport.get_write_buffer_size()
 
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
     def pause_reading(self) -> None:
         self._transport.pause_reading()
 

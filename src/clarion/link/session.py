@@ -36,6 +36,7 @@ from clarion.link.websocket import text_frame
 from clarion.results import Refusal, ResultCode
 
 if TYPE_CHECKING:
+    from clarion.link.backend import InboxEntry
     from clarion.link.context import SessionContext, Transport
 
 _log = logging.getLogger(__name__)
@@ -154,6 +155,8 @@ class Session:
 
     def reply(self, data: bytes) -> None:
         """Write frames that answer the device; one that asks without reading the answers is cut."""
+        if self._transport.is_closing():
+            return
         self._transport.send(data)
         if self._outbox.blocked and self._transport.buffered() > self._context.limits.buffer_max:
             self.fail(Failure.TOO_SLOW, "the device does not read its answers")
@@ -266,20 +269,27 @@ class Session:
                 page = await context.backend.inbox(self.device, outbox.next_read(), context.limits.page)
                 if self.state is not State.READY:
                     return
-                sent = []
-                last = len(page) < context.limits.page
-                for entry in page:
-                    if not outbox.has_room:
-                        last = False
-                        break
-                    if outbox.admit(entry.message):
-                        self._transport.send(text_frame(entry.frame))
-                        sent.append(entry.message)
-                outbox.end_page(complete=last)
-                if sent:
-                    context.backend.sent(self.device, sent)
+                self._send_page(page)
         finally:
             self._pumping = False
+
+    def _send_page(self, page: Sequence[InboxEntry]) -> None:
+        """Send as much of the page as there is room for, in one write."""
+        limits, outbox = self._context.limits, self._outbox
+        frames, messages, size = [], [], 0
+        complete = len(page) < limits.page
+        for entry in page:
+            if not outbox.has_room or size >= limits.buffer_high:
+                complete = False
+                break
+            if outbox.admit(entry.message):
+                frames.append(text_frame(entry.frame))
+                messages.append(entry.message)
+                size += len(entry.frame)
+        outbox.end_page(complete=complete)
+        if frames:
+            self._transport.send(b"".join(frames))
+            self._context.backend.sent(self.device, messages)
 
     async def _serve_requests(self, requests: deque[Bind | Unbind | Report | Event]) -> None:
         """Carry the requests out one after the other, in the order in which they came."""

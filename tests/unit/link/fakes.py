@@ -126,6 +126,9 @@ class FakeTransport:
     def buffered(self) -> int:
         return self.size
 
+    def is_closing(self) -> bool:
+        return False
+
     def pause_reading(self) -> None:
         self.reading = False
 
