@@ -17,7 +17,7 @@ from clarion.openapi.errors import GatewayError, GatewayFault
 from clarion.openapi.nonces import NonceJournal, NonceMemory
 from clarion.openapi.parameters import find_parameter, parse_form
 from clarion.openapi.registry import Action
-from clarion.openapi.signature import ACS3, Authorization, HeaderSignature, RpcSignature
+from clarion.openapi.signature import ACS3, Authorization, HeaderSignature, RpcSignature, incomplete
 from clarion.tenants.model import AccessKey
 
 CLOCK_TOLERANCE_MS = 900_000
@@ -89,6 +89,8 @@ class Request:
         if not parameters.get("AccessKeyId"):
             if b"x-acs-zero-trust-idtoken" in headers:
                 raise GatewayError(GatewayFault.ID_TOKEN_UNSUPPORTED)
+            if b"x-acs-signature-nonce" in headers:
+                raise incomplete("The header Authorization is absent.")
             raise GatewayError(GatewayFault.PARAMETER_MISSING, name="AccessKeyId")
         wire = self.query + b"&" + self.body if self.query and self.body else self.query or self.body
         return Credentials(

@@ -34,6 +34,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Observer = Callable[[str, str, float], None]
 """Told of each request: name of the action (empty if unknown), result code, seconds."""
 
+_DISCONNECTED = "Disconnected"
 _FORM = b"application/x-www-form-urlencoded"
 _METHODS = ("GET", "POST")
 _log = structlog.get_logger("clarion.openapi")
@@ -80,7 +81,7 @@ class RpcEndpoint:
             await self._answer(exchange, receive)
             exchange.finish()
         except _Disconnected:
-            exchange.code = "Disconnected"
+            exchange.code = _DISCONNECTED
         except GatewayError as error:
             exchange.fail(error)
         except StoreUnavailable:
@@ -89,8 +90,13 @@ class RpcEndpoint:
             _log.exception("request failed", request_id=exchange.request_id, action=exchange.action_name)
             exchange.fail(GatewayError(GatewayFault.INTERNAL))
         if exchange.body:
-            await send({"type": "http.response.start", "status": exchange.status, "headers": exchange.headers()})
-            await send({"type": "http.response.body", "body": exchange.body})
+            try:
+                await send(
+                    {"type": "http.response.start", "status": exchange.status, "headers": exchange.headers()}
+                )
+                await send({"type": "http.response.body", "body": exchange.body})
+            except OSError:  # what a server may raise when the client has gone away
+                exchange.code = _DISCONNECTED
         seconds = self._clock.monotonic() - started
         if self._observe is not None:
             self._observe(exchange.action_name, exchange.code, seconds)
@@ -166,7 +172,7 @@ class _Exchange:
         "app_id",
         "body",
         "code",
-        "fault",
+        "error",
         "format",
         "key_id",
         "request_headers",
@@ -181,7 +187,7 @@ class _Exchange:
         self.request_headers = merge_headers(scope["headers"])
         self.action: Action | None = None
         self.format: Format | None = None
-        self.fault: GatewayFault | None = None
+        self.error: GatewayError | None = None
         self.key_id = self.app_id = self.code = ""
         self.status = 200
         self.body = b""
@@ -212,7 +218,7 @@ class _Exchange:
         self._members = action.envelope.refusal(self.request_id, refusal.result, refusal.message)
 
     def fail(self, error: GatewayError) -> None:
-        self.code, self.status, self.fault = error.code, error.status, error.fault
+        self.code, self.status, self.error = error.code, error.status, error
         self._root = "Error"
         self._members = {
             "RequestId": self.request_id,
@@ -236,7 +242,11 @@ class _Exchange:
             (b"content-type", (self.format or Format.JSON).value),
             (b"content-length", b"%d" % len(self.body)),
         ]
-        return headers + _EXTRA_HEADERS.get(self.fault, [])
+        if self.error is not None:
+            headers += _EXTRA_HEADERS.get(self.error.fault, [])
+            if self.error.retry_after_ms:
+                headers.append((b"x-acs-retry-after", b"%d" % self.error.retry_after_ms))
+        return headers
 
     def log(self, seconds: float) -> None:
         client = self.scope.get("client")
@@ -259,7 +269,7 @@ class _Exchange:
             return {}
 
 
-_EXTRA_HEADERS: dict[GatewayFault | None, list[tuple[bytes, bytes]]] = {
+_EXTRA_HEADERS: dict[GatewayFault, list[tuple[bytes, bytes]]] = {
     GatewayFault.METHOD_NOT_ALLOWED: [(b"allow", b"GET, POST")],
     # The rest of the body is not read, so the connection is of no further use.
     GatewayFault.BODY_TOO_LARGE: [(b"connection", b"close")],

@@ -109,12 +109,14 @@ class GatewayError(Exception):
 
     Args:
         fault: the kind of error.
+        retry_after_ms: how long the caller should wait before it tries again; newer SDKs obey this.
         fields: what the braces of the fault's code and message stand for. Texts from the request are
             cut to `MAX_ECHO` characters; bytes in them that are not UTF-8 are written as escapes.
     """
 
-    def __init__(self, fault: GatewayFault, **fields: object) -> None:
+    def __init__(self, fault: GatewayFault, *, retry_after_ms: int | None = None, **fields: object) -> None:
         self.fault = fault
+        self.retry_after_ms = retry_after_ms
         texts = {name: _printable(str(value)) for name, value in fields.items()}
         self.code = fault.code.format_map(texts)
         self.message = fault.message.format_map(texts)

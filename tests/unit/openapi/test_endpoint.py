@@ -28,7 +28,7 @@ from tests.unit.openapi.harness import (
 from clarion.clock import ManualClock
 from clarion.openapi.authentication import parse_timestamp
 from clarion.openapi.envelopes import Envelope
-from clarion.openapi.errors import GatewayFault
+from clarion.openapi.errors import GatewayError, GatewayFault
 from clarion.openapi.registry import Registry
 from clarion.tenants.model import Role
 
@@ -268,6 +268,11 @@ async def test_identity_tokens_are_refused(gateway: Gateway) -> None:
         assert (await gateway.send(body=b"Format=JSON", headers=headers)).code == code
 
 
+async def test_an_absent_authorization_is_incomplete(gateway: Gateway) -> None:
+    headers = [(b"x-acs-action", b"Echo"), (b"x-acs-version", b"2020-10-28"), (b"x-acs-signature-nonce", b"n")]
+    assert (await gateway.send(body=b"Format=JSON", headers=headers)).code == "IncompleteSignature"
+
+
 async def test_an_action_in_an_unsigned_header_does_not_count(gateway: Gateway) -> None:
     parameters = common()
     del parameters["Action"]
@@ -316,6 +321,27 @@ def _quoted(text: str) -> str:
 def _signature(query: str) -> str:
     string = "POST&%2F&" + _quoted(query)
     return base64.b64encode(hmac.digest(b"admin-secret&", string.encode(), "sha1")).decode()
+
+
+async def test_a_rate_limit_tells_when_to_come_back() -> None:
+    async def throttled(call: Any) -> None:
+        raise GatewayError(GatewayFault.THROTTLED, retry_after_ms=1500)
+
+    answer = await Gateway((action("Busy", throttled),)).call(signed(common(Action="Busy")))
+    assert (answer.status, answer.code) == (400, "Throttling.User")
+    assert answer.headers["x-acs-retry-after"] == "1500"
+
+
+async def test_a_client_that_is_gone_when_the_answer_comes(gateway: Gateway) -> None:
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        raise OSError("gone")
+
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+    await gateway.endpoint(scope, receive, send)
+    assert gateway.observed == [("", "Disconnected")]
 
 
 async def test_a_bug_is_an_internal_error_without_details(gateway: Gateway) -> None:
