@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from clarion.openapi.errors import GatewayError, GatewayFault
-from clarion.openapi.parameters import find_parameter, small_first
+from clarion.openapi.parameters import small_first
 
 MAX_DEPTH = 16
 """Most levels of an object that came flattened or as JSON text."""
@@ -24,6 +24,7 @@ MAX_DEPTH = 16
 _NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
 _INDEX = re.compile(r"[0-9]{1,9}")
 _Parts: TypeAlias = "list[tuple[str, str]]"
+_Reader: TypeAlias = "Callable[[Parameter, str], Any]"
 _NUMBER_BITS = {"int": 31, "long": 63}
 
 
@@ -70,16 +71,18 @@ class Schema:
 
     def __init__(self, parameters: Iterable[Parameter]) -> None:
         self.parameters = tuple(parameters)
-        self._declared: dict[str, Parameter] = {}
+        self._declared: dict[str, tuple[str, Parameter, _Reader | None]] = {}
         self._compounds: dict[str, Parameter] = {}
         for parameter in self.parameters:
             for name in {parameter.name, small_first(parameter.name)}:
                 if name in self._declared:
                     raise ValueError(f"parameter {name} is declared twice")
-                self._declared[name] = parameter
+                self._declared[name] = parameter.name, parameter, _READERS.get(parameter.kind)
                 if parameter.kind in _REBUILDERS:
                     self._compounds[name] = parameter
-        self._required = tuple(parameter for parameter in self.parameters if parameter.required)
+        self._required = tuple(
+            (parameter.name, small_first(parameter.name)) for parameter in self.parameters if parameter.required
+        )
 
     def read(self, sent: Mapping[str, str]) -> dict[str, Any]:
         """The values of the declared parameters by wire name; what is not declared is passed over.
@@ -89,31 +92,35 @@ class Schema:
                 `Invalid<Name>` for one whose text does not fit its kind.
         """
         members = self._members(sent) if self._compounds else {}
-        for parameter in self._required:
-            if find_parameter(sent, parameter.name) is None and parameter not in members:
-                raise GatewayError(GatewayFault.PARAMETER_MISSING, name=parameter.name)
+        for name, alias in self._required:
+            if name not in sent and alias not in sent and name not in members:
+                raise GatewayError(GatewayFault.PARAMETER_MISSING, name=name)
         values: dict[str, Any] = {}
-        for name, text in sent.items():
-            declared = self._declared.get(name)
-            if declared is None or (name != declared.name and declared.name in sent):
+        declared = self._declared
+        for sent_name, text in sent.items():
+            if sent_name not in declared:
                 continue
-            if declared.kind is Kind.STRING:
-                values[declared.name] = text
-            elif (value := _READERS[declared.kind](declared, text)) is not None:
-                values[declared.name] = value
-        for parameter, parts in members.items():
-            if parameter.name not in values:
-                values[parameter.name] = _REBUILDERS[parameter.kind](parameter, parts)
+            name, parameter, reader = declared[sent_name]
+            if sent_name != name and name in sent:
+                continue
+            if reader is None:
+                values[name] = text
+            elif (value := reader(parameter, text)) is not None:
+                values[name] = value
+        for name, parts in members.items():
+            if name not in values:
+                parameter = self._compounds[name]
+                values[name] = _REBUILDERS[parameter.kind](parameter, parts)
         return values
 
-    def _members(self, sent: Mapping[str, str]) -> dict[Parameter, _Parts]:
+    def _members(self, sent: Mapping[str, str]) -> dict[str, _Parts]:
         """What was sent as `Name.…` for compound parameters: the rest of each name, and the text."""
-        members: dict[Parameter, _Parts] = {}
+        members: dict[str, _Parts] = {}
         for name, text in sent.items():
             if "." in name:
                 head, _, path = name.partition(".")
-                if (parameter := self._compounds.get(head)) is not None:
-                    members.setdefault(parameter, []).append((path, text))
+                if head in self._compounds:
+                    members.setdefault(self._compounds[head].name, []).append((path, text))
         return members
 
 
@@ -224,7 +231,7 @@ def _depth_exceeds(value: Any, levels: int) -> bool:
     return bool(members) and (levels == 0 or any(_depth_exceeds(member, levels - 1) for member in members))
 
 
-_READERS: dict[Kind, Callable[[Parameter, str], Any]] = {
+_READERS: dict[Kind, _Reader] = {  # a STRING stays as it is
     Kind.INT: _read_number,
     Kind.LONG: _read_number,
     Kind.LENIENT: _read_lenient,
