@@ -7,9 +7,9 @@ body counts, as SDKs do that sign both. Blank values stay, because they are part
 
 from __future__ import annotations
 
+import re
 from binascii import a2b_qp
 from collections.abc import Mapping
-from urllib.parse import unquote_to_bytes
 
 from clarion.openapi.errors import GatewayError, GatewayFault
 
@@ -21,6 +21,7 @@ MAX_NAME = 128
 
 _MAX_UTF8 = 4  # bytes of one character
 
+_STRAY_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 # Percent-encoding is quoted-printable with another escape character, and the standard library decodes that in C.
 _TO_QUOTED_PRINTABLE = bytes.maketrans(b"%&=+", b"=\x00\x01 ")
 
@@ -96,16 +97,20 @@ def _decode_at_once(raw: bytes, ampersands: int) -> dict[str, str] | None:
 
 
 def _decode_carefully(raw: bytes) -> dict[str, str]:
+    """Decode field by field; a `%` that begins no escape stands for itself."""
+    raw = _STRAY_PERCENT.sub(b"%25", raw.replace(b"\n", b"%0A").replace(b"\r", b"%0D"))
     parameters: dict[str, str] = {}
     for field in raw.replace(b"+", b" ").split(b"&"):
         encoded_name, _, encoded_value = field.partition(b"=")
-        name, value = (
-            unquote_to_bytes(part).decode(errors="surrogateescape") for part in (encoded_name, encoded_value)
-        )
+        name, value = _unquote(encoded_name), _unquote(encoded_value.replace(b"=", b"%3D"))
         if "\x00" in name or "\x00" in value:
             raise GatewayError(GatewayFault.VALUE_HAS_NUL, name=name[:MAX_NAME].replace("\x00", ""))
         parameters.setdefault(name, value)
     return parameters
+
+
+def _unquote(encoded: bytes) -> str:
+    return a2b_qp(encoded.replace(b"%", b"=")).decode(errors="surrogateescape")
 
 
 def _check_names(parameters: Mapping[str, str]) -> None:

@@ -29,7 +29,7 @@ MAX_SIGNED_HEADERS = 64
 
 _DIGESTS = {"HMAC-SHA1": "sha1", "HMAC-SHA256": "sha256"}
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~")
-_ENCODED = [bytes([byte]) if byte in _UNRESERVED else b"%%%02X" % byte for byte in range(256)]
+_encode_byte = [bytes([byte]) if byte in _UNRESERVED else b"%%%02X" % byte for byte in range(256)].__getitem__
 _SIGNATURE = "Signature"
 
 
@@ -37,7 +37,7 @@ def percent_encode(text: str) -> bytes:
     """Percent-encode all but `A-Z a-z 0-9 - _ . ~`, upper-case; lone surrogates stand for single bytes."""
     if text.isalnum() and text.isascii():
         return text.encode()
-    return b"".join([_ENCODED[byte] for byte in text.encode(errors="surrogateescape")])
+    return b"".join(map(_encode_byte, text.encode(errors="surrogateescape")))
 
 
 _encoded_name = lru_cache(maxsize=4096)(percent_encode)
