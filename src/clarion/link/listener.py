@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 from collections import Counter
 from collections.abc import Coroutine
@@ -18,6 +17,7 @@ from clarion.link.limits import LinkLimits
 from clarion.link.protocol import PATH, Failure
 from clarion.link.session import Session
 from clarion.link.websocket import (
+    TEXT,
     CloseCode,
     FrameParser,
     Opcode,
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from clarion.link.backend import LinkBackend
     from clarion.link.hub import Hub
 
-_log = logging.getLogger(__name__)
 _BACKLOG = 2048
 _SWEEP_SLICE = 2000
 
@@ -85,7 +84,7 @@ class Connection(asyncio.Protocol):
             return
         try:
             for opcode, payload in parser.feed(data):
-                if opcode == Opcode.TEXT:
+                if opcode == TEXT:
                     session.on_text(payload)
                 else:
                     self._on_other(session, opcode, payload)

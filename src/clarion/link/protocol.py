@@ -105,6 +105,7 @@ class Push(_Frame, frozen=True, kw_only=True):
     icon: str = ""
     image: str = ""
     channel_id: str = ""
+    notify_type: str = ""
     expire: int = 0
     params: dict[str, JsonValue] = {}
     task_id: str = ""

@@ -63,7 +63,7 @@ MOVES: Mapping[State, frozenset[State]] = {
 }
 """The allowed moves of a session."""
 
-_ENDED: Final = frozenset({State.CLOSING, State.CLOSED})
+_ENDED: Final = (State.CLOSING, State.CLOSED)
 
 
 class Session:
@@ -113,12 +113,12 @@ class Session:
             return
         if frame is None:
             return
-        handler = self._HANDLERS.get((self.state, type(frame)))
-        if handler is None:
+        states, handler = self._HANDLERS[type(frame)]
+        if self.state in states:
+            handler(self, frame)
+        else:
             name = frame.__struct_config__.tag
             self.fail(Failure.OUT_OF_TURN, f"{name} is not expected while {self.state.value}")
-        else:
-            handler(self, frame)
 
     def on_bytes(self, now: float) -> None:
         """Anything at all arrived: the device is alive."""
@@ -193,6 +193,7 @@ class Session:
         self.stall_deadline = _NEVER
         self._context.registry.unregister(self)
         self._transport.close(code, reason)
+        _log.debug("device %d is sent away: %d %s", self.device, code, reason)
 
     # Frames by state.
 
@@ -210,7 +211,7 @@ class Session:
         known = self._outbox.acknowledge(ack.messages())
         if known:
             recorded = self._context.backend.acked(self.device, known)
-            if isinstance(recorded, asyncio.Future):
+            if isinstance(recorded, asyncio.Future):  # spares a task for every ack
                 recorded.add_done_callback(lambda done: self._on_recorded(done, known))
             else:
                 self._spawn(self._settle(recorded, known))
@@ -252,6 +253,7 @@ class Session:
             session=self._nonce, heartbeat=heartbeat, time=context.clock.now_ms(), user_id=identity.user_id
         )
         self._transport.send(text_frame(encode(welcome)))
+        _log.debug("device %d is connected, client %r", self.device, hello.client)
         self._start_pump()
 
     def _start_pump(self) -> None:
@@ -348,15 +350,14 @@ class Session:
             raise RuntimeError(f"a session cannot move from {self.state.value} to {state.value}")
         self.state = state
 
-    # Who takes which frame in which state; what is not here is out of turn.
-    _HANDLERS: ClassVar[Mapping[tuple[State, type[ClientFrame]], Callable[[Session, Any], None]]] = {
-        (State.AWAITING_HELLO, Hello): _on_hello,
-        (State.AWAITING_HELLO, Ping): _on_ping,
-        (State.AUTHENTICATING, Ping): _on_ping,
-        (State.READY, Ping): _on_ping,
-        (State.READY, Ack): _on_ack,
-        (State.READY, Event): _on_request,
-        (State.READY, Bind): _on_request,
-        (State.READY, Unbind): _on_request,
-        (State.READY, Report): _on_request,
+    # Who takes which frame, in which states; elsewhere it is out of turn. (Keyed by type, since the hash of an
+    # enum's member is slow.)
+    _HANDLERS: ClassVar[Mapping[type[ClientFrame], tuple[Sequence[State], Callable[[Session, Any], None]]]] = {
+        Hello: ((State.AWAITING_HELLO,), _on_hello),
+        Ping: ((State.AWAITING_HELLO, State.AUTHENTICATING, State.READY), _on_ping),
+        Ack: ((State.READY,), _on_ack),
+        Event: ((State.READY,), _on_request),
+        Bind: ((State.READY,), _on_request),
+        Unbind: ((State.READY,), _on_request),
+        Report: ((State.READY,), _on_request),
     }

@@ -56,6 +56,9 @@ class WebSocketError(Exception):
 Message = tuple[int, bytes]
 """Opcode of a whole message or control frame, and its payload; the payload of a text is checked UTF-8."""
 
+TEXT = Opcode.TEXT.value
+"""`Opcode.TEXT` as a plain number, for hot paths."""
+
 _OPCODES = frozenset(Opcode)
 _SHORT_FORMS = {126: (2, 126), 127: (8, 1 << 16)}  # length field → bytes that follow, least length they may hold
 
@@ -96,7 +99,7 @@ class FrameParser:
                 payload = apply_mask(payload, data[start - 4 : start])
             position = end
             if first == 0x81:  # a whole text: nearly every frame
-                yield Opcode.TEXT, _checked_text(payload)
+                yield TEXT, _checked_text(payload)
             elif (message := self._collect(first, payload)) is not None:
                 yield message
         self._pending = data[position:] if position else data

@@ -111,12 +111,14 @@ class FakeTransport:
     def __init__(self) -> None:
         self.frames: list[dict[str, Any]] = []
         self.closed: tuple[int, str] | None = None
+        self.writes: list[int] = []
         self.size = 0
         self.reading = True
         self._parser = FrameParser(masked=False, max_size=1 << 20)
 
     def send(self, data: bytes, /) -> None:
         assert self.closed is None, "sent after the close frame"
+        self.writes.append(len(data))
         self.frames.extend(json.loads(payload) for _, payload in self._parser.feed(data))
 
     def close(self, code: int, reason: str) -> None:

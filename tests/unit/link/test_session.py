@@ -162,6 +162,15 @@ async def test_what_waited_comes_in_order_over_many_pages() -> None:
     assert world.backend.sent_log == [(7, message) for message in range(1, 21)]
 
 
+async def test_a_write_is_no_longer_than_the_buffer_may_be() -> None:
+    world = World(buffer_high=1_000, page=50)
+    world.backend.put(7, *range(1, 11), content="x" * 400)
+    _, transport = await world.ready()
+    assert transport.pushed() == list(range(1, 11))
+    assert max(transport.writes) < 1_000 + 500
+    assert len([size for size in transport.writes if size > 400]) == 4
+
+
 async def test_delivery_while_pumping_keeps_the_order_and_sends_once() -> None:
     world = World(page=2)
     world.backend.put(7, 1, 2, 3)
