@@ -198,10 +198,14 @@ def authorize(key: AccessKey, action: Action, parameters: Mapping[str, str]) -> 
         raise GatewayError(GatewayFault.FORBIDDEN)
 
 
-@lru_cache(maxsize=1024)
 def parse_timestamp(text: str) -> int | None:
     """Milliseconds since 1970 of `YYYY-MM-DDThh:mm:ssZ`; None if `text` is not of that form."""
-    if len(text) != 20 or text[4] + text[7] + text[10] + text[13] + text[16] + text[19] != "--T::Z":
+    return _instant(text) if len(text) == 20 else None
+
+
+@lru_cache(maxsize=1024)  # the requests of one second bear the same text
+def _instant(text: str) -> int | None:
+    if text[4] + text[7] + text[10] + text[13] + text[16] + text[19] != "--T::Z":
         return None
     try:
         return int(datetime.fromisoformat(text).timestamp()) * 1000

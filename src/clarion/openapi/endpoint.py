@@ -153,7 +153,8 @@ class RpcEndpoint:
                     size += len(chunk)
                     if size > MAX_BODY:
                         raise GatewayError(GatewayFault.BODY_TOO_LARGE, limit=MAX_BODY)
-                    chunks.append(chunk)
+                    if chunk:
+                        chunks.append(chunk)
         except TimeoutError:
             raise GatewayError(GatewayFault.BODY_TIMEOUT, seconds=self._body_seconds) from None
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
@@ -254,8 +255,8 @@ class _Exchange:
             "request",
             request_id=self.request_id,
             action=self.action_name,
-            key_id=self.key_id[:MAX_LOGGED],
-            app_id=self.app_id[:MAX_LOGGED],
+            key_id=_loggable(self.key_id),
+            app_id=_loggable(self.app_id),
             code=self.code,
             ms=round(seconds * 1000, 3),
             client=client[0] if client else "",
@@ -275,6 +276,11 @@ _EXTRA_HEADERS: dict[GatewayFault, list[tuple[bytes, bytes]]] = {
     GatewayFault.BODY_TOO_LARGE: [(b"connection", b"close")],
     GatewayFault.BODY_TIMEOUT: [(b"connection", b"close")],
 }
+
+
+def _loggable(text: str) -> str:
+    """The beginning of a text from outside, with all but printable ASCII escaped."""
+    return ascii(text[:MAX_LOGGED])[1:-1]
 
 
 def merge_headers(pairs: list[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:

@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 from clarion.clock import Clock
 
 _SPANS = 2
-_SMALLEST = 1 << 16
+_SMALLEST = 1 << 17
 _LARGEST = 1 << 26
 _Table: TypeAlias = "tuple[array[int], int]"
 """The slots, and the mask that makes an index of a hash."""
@@ -40,13 +40,14 @@ class NonceMemory:
 
     Args:
         clock: source of wall time.
-        secret: key of the hash, up to 64 bytes; the same one after a restart, or `restore` is of no use.
+        secret: key of the hash, best of 32 bytes; the same one after a restart, or `restore` is of no use.
         keep_seconds: how long a nonce is surely remembered: twice the tolerance for timestamps.
     """
 
     def __init__(self, clock: Clock, secret: bytes, keep_seconds: int = 1800) -> None:
         self._clock = clock
-        self._keyed = hashlib.blake2b(key=secret, digest_size=8)
+        # A secret before the text keys BLAKE2 safely, and in one block instead of two.
+        self._keyed = hashlib.blake2b(secret, digest_size=8)
         self._span_ms = keep_seconds * 1000 // _SPANS
         self._generations: dict[int, list[_Table]] = {}
         self._tables: list[_Table] = []  # those of all generations; the last one is being filled
@@ -98,7 +99,7 @@ class NonceMemory:
         self._room -= 1
         if not self._room:
             newest = max(self._generations)
-            self._add_table(newest, sum(len(table) for table, _ in self._generations[newest]))
+            self._add_table(newest, min(_LARGEST, sum(len(table) for table, _ in self._generations[newest])))
         return True
 
     def _begin(self, number: int) -> None:

@@ -190,6 +190,7 @@ async def test_window_of_timestamps(minutes: float, code: str) -> None:
         "2026-13-23T03:01:33Z",
         "2026-W48-1T03:01:33Z",
         "1795402893",
+        pytest.param("2" * 1_000_000, id="long"),
         "٢026-11-23T03:01:33Z",
         "0000-00-00T00:00:00Z",
     ],
@@ -517,6 +518,15 @@ async def test_long_names_are_cut_in_the_log(gateway: Gateway) -> None:
     with capture_logs() as logs:
         await gateway.call(common(AccessKeyId="k" * 5000, Signature="s"))
     assert logs[0]["key_id"] == "k" * 64
+
+
+async def test_names_from_outside_are_escaped_in_the_log(gateway: Gateway) -> None:
+    with capture_logs() as logs:
+        await gateway.send(body=form(common(Signature="s", AccessKeyId="")) + b"&accessKeyId=x")
+        await gateway.send(
+            body=b"Action=Echo&Version=2020-10-28&Timestamp=t&SignatureNonce=n&Signature=s&AccessKeyId=%1B[31m%FF"
+        )
+    assert [entry["key_id"] for entry in logs] == ["", "\\x1b[31m\\udcff"]
 
 
 # The registry

@@ -119,7 +119,7 @@ def test_growing_keeps_every_nonce(memory: NonceMemory) -> None:
     numbers = {source.randrange(1, 1 << 64) for _ in range(100_000)}
     for number in numbers:
         assert memory._insert(number)
-    assert len(memory._tables) > 2
+    assert len(memory._tables) > 1
     assert not any(memory._insert(number) for number in numbers)
 
 
