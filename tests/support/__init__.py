@@ -1,0 +1,1 @@
+"""What tests against a running server share: processes, tenants, a signed client, devices."""
