@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clarion.failures import ConfigurationError, StoreUnavailable
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 HEAD = "0001"
 """The newest migration; a test holds it against the files."""
+
+_WAIT_SECONDS = 30
 
 
 async def migrate(url: str) -> None:
@@ -28,31 +30,46 @@ async def migrate(url: str) -> None:
     """
     from sqlalchemy.exc import SQLAlchemyError
 
+    scheme, _, rest = url.partition("://")
     try:
-        if url.startswith("sqlite:"):
-            await asyncio.to_thread(_migrate_sqlite, url)
+        if scheme == "sqlite":
+            await asyncio.to_thread(_migrate_sqlite, rest[1:])
         else:
             await _migrate_postgresql(url)
     except (OSError, SQLAlchemyError) as error:
         raise StoreUnavailable(f"cannot open the database: {error}") from error
 
 
-def _migrate_sqlite(url: str) -> None:
-    from sqlalchemy import create_engine
+def _migrate_sqlite(path: str) -> None:
+    from sqlalchemy import URL, create_engine, event
     from sqlalchemy.pool import NullPool
 
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": 30})
+    engine = create_engine(
+        URL.create("sqlite", database=path),  # a path may have characters that mean something in a URL
+        poolclass=NullPool,
+        connect_args={"timeout": _WAIT_SECONDS, "isolation_level": None},
+    )
+    # sqlite3 by itself opens no transaction for DDL. With this one, processes that start together migrate one
+    # after the other, and a migration that is cut off leaves nothing.
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     with engine.connect() as connection:
         _upgrade(connection)
 
 
 async def _migrate_postgresql(url: str) -> None:
+    import asyncpg
     from sqlalchemy import text
     from sqlalchemy.ext.asyncio import create_async_engine
     from sqlalchemy.pool import NullPool
 
-    scheme, _, rest = url.partition("://")
-    engine = create_async_engine(f"{scheme.partition('+')[0]}+asyncpg://{rest}", poolclass=NullPool)
+    # Connects as `PostgresqlDatabase` does, so that both read the URL alike.
+    async def connect() -> Any:
+        try:
+            return await asyncpg.connect(url)
+        except (asyncpg.PostgresError, ValueError) as error:
+            raise OSError(str(error)) from error
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
             # Nodes that start together migrate one after the other.
@@ -94,5 +111,6 @@ def _config() -> Config:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    folder = str(Path(__file__).with_name("migrations"))
+    config.set_main_option("script_location", folder.replace("%", "%%"))
     return config

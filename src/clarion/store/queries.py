@@ -163,6 +163,8 @@ class Insert:
 
     def statements(self, backend: Backend, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[str, list[Any]]]:
         """Text and values of each statement that writes `rows`."""
+        if not rows:
+            return
         if backend is Backend.POSTGRESQL:
             yield f"{self._head}SELECT * FROM unnest({self._arrays}){self._tail}", _columns(rows)
             return

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import sqlite3
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -129,7 +130,7 @@ class SqliteDatabase:
             cached_statements=512,
         )
         self._opened.append(connection)
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA cache_size = -65536" if writable else "PRAGMA cache_size = -16384")
@@ -149,6 +150,19 @@ def _drive(work: Work[T], connection: sqlite3.Connection) -> T:
         result: T = end.value
         return result
     raise RuntimeError("work on SQLite awaited something that is not a statement of its transaction")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    # Unlike other statements, the first change of the mode fails at once while another process is at the file.
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 def _leave(connection: sqlite3.Connection) -> None:

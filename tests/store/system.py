@@ -1,0 +1,171 @@
+"""The capabilities on a database, with a clock that is moved by hand and devices that are switched on and off."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import text
+
+from clarion.clock import ManualClock
+from clarion.delivery.accept import TargetType
+from clarion.delivery.dispatch import Dispatcher
+from clarion.delivery.inbox import Inbox
+from clarion.delivery.maintenance import Maintenance
+from clarion.delivery.trace import Trace, trace
+from clarion.devices.model import Platform
+from clarion.devices.service import DeviceService
+from clarion.ids import IdGenerator
+from clarion.pushes.model import PushReceipt, SimpleForm
+from clarion.pushes.rules import Limits
+from clarion.pushes.service import PushService
+from clarion.store.database import Database, Row, Transaction
+from clarion.store.facts import largest_id
+from clarion.store.group import GroupWriter
+from clarion.store.queries import Query
+from clarion.tenants.directory import Directory
+from clarion.tenants.model import App
+from clarion.tenants.service import TenantService
+from clarion.vault import Vault
+
+KEY = bytes(range(32))
+USER = int(TargetType.USER)
+ANDROID = int(TargetType.ANDROID)
+
+
+class FakeConnections:
+    """Devices are online when a test says so; what they are handed is kept."""
+
+    def __init__(self) -> None:
+        self.connected: set[int] = set()
+        self.delivered: list[tuple[int, int]] = []
+        self.woken: list[int] = []
+
+    def online(self, device: int) -> bool:
+        return device in self.connected
+
+    def deliver(self, device: int, message: int, frame: bytes) -> bool:
+        if device in self.connected:
+            self.delivered.append((device, message))
+        return device in self.connected
+
+    def wake(self, device: int) -> bool:
+        self.woken.append(device)
+        return device in self.connected
+
+
+class System:
+    """What a server is made of, without its ports; `restarted` gives the next process on the same database."""
+
+    def __init__(self, database: Database, clock: ManualClock, *, node: int = 0, floor: int = 0) -> None:
+        self.database, self.clock = database, clock
+        self.vault = Vault(KEY)
+        self.writer = GroupWriter(database)
+        self.ids = IdGenerator(clock, node, floor)
+        self.connections = FakeConnections()
+        self.directory = Directory(database, self.vault, clock)
+        self.tenants = TenantService(database, self.vault, clock)
+        self.inbox = Inbox(database, self.writer, self.ids, clock)
+        self.maintenance = Maintenance(database, self.writer, self.connections, clock)
+        self.devices = DeviceService(database, self.writer, self.vault, self.ids, clock, self.connections)
+        self.pushes = PushService(
+            self.directory, self.writer, Dispatcher(self.connections), self.ids, clock, Limits()
+        )
+        self.app: App
+
+    async def open(self) -> System:
+        """Find the app, or make it."""
+        found = await self.directory.find_app("app", "ws")
+        self.app = found or await self.tenants.create_app("app", "ws")
+        await self.directory.refresh()
+        return self
+
+    async def restarted(self, *, node: int = 0) -> System:
+        await self.writer.drain()
+        return await System(self.database, self.clock, node=node, floor=await largest_id(self.database)).open()
+
+    async def device(self, user: str | None = None, *, online: bool = False) -> tuple[int, str]:
+        """A registered Android device: its number and token."""
+        token = (await self.devices.register(self.app.key, Platform.ANDROID)).token
+        if user is not None:
+            await self.bind(token, user)
+        identity = await self.devices.identify(self.app.key, token)
+        assert identity is not None
+        if online:
+            self.connections.connected.add(identity.device)
+        return identity.device, token
+
+    async def bind(self, token: str, user: str) -> None:
+        await self.devices.bind(self.app.key, token, user, Platform.ANDROID)
+
+    async def unbind(self, token: str, user: str) -> None:
+        await self.devices.unbind(self.app.key, token, user)
+
+    async def push(
+        self, *targets: str, key: str = "key", kind: int = USER, seconds: int = 3600, title: str = "title"
+    ) -> PushReceipt:
+        """Push to `targets`, each under the message key `key`."""
+        return await self.push_map(dict.fromkeys(targets, key), kind=kind, seconds=seconds, title=title)
+
+    async def push_map(
+        self, keys: dict[str, str], *, kind: int = USER, seconds: int = 3600, title: str = "title"
+    ) -> PushReceipt:
+        form = SimpleForm(
+            "app",
+            "ws",
+            task_name="task",
+            delivery_type=kind,
+            expired_seconds=str(seconds),
+            title=title,
+            content="content",
+            target_msgkey=json.dumps(keys),
+        )
+        return await self.pushes.push_simple(form, "request")
+
+    async def owed(self, device: int, after: int = 0, limit: int = 100) -> list[str]:
+        """Message keys owed to a device, in order."""
+        return [json.loads(entry.frame)["msgKey"] for entry in await self.inbox.owed(device, after, limit)]
+
+    async def owed_ids(self, device: int) -> list[int]:
+        return [entry.message for entry in await self.inbox.owed(device, 0, 100)]
+
+    async def ack(self, device: int) -> None:
+        """Acknowledge all that the device is owed."""
+        await self.inbox.acked(device, await self.owed_ids(device))
+
+    async def status(self, target: str, key: str = "key") -> int:
+        """The status in the database, whatever the clock says."""
+        rows = await self.rows(
+            "SELECT status FROM messages WHERE app = :app AND target = :target AND msg_key = :key "
+            "ORDER BY message DESC",
+            app=self.app.key,
+            target=target,
+            key=key,
+        )
+        return int(rows[0][0])
+
+    async def trace(self, target: str, key: str = "key") -> Trace:
+        found = await trace(self.database, self.clock, self.app.key, target, key)
+        assert found is not None
+        return found
+
+    async def steps(self, target: str, key: str = "key") -> list[tuple[str, str]]:
+        """Stage and outcome of each hop."""
+        return [(hop.stage, hop.outcome) for hop in (await self.trace(target, key)).hops]
+
+    async def rows(self, sql: str, **values: Any) -> Sequence[Row]:
+        """What `sql` finds, on either database."""
+        return await rows(self.database, sql, **values)
+
+    async def count(self, table: str) -> int:
+        return int((await self.rows(f"SELECT count(*) FROM {table}"))[0][0])
+
+
+async def rows(database: Database, sql: str, **values: Any) -> Sequence[Row]:
+    query = Query(text(sql))
+
+    async def work(transaction: Transaction) -> Sequence[Row]:
+        return await transaction.fetch(query, **values)
+
+    return await database.read(work)
