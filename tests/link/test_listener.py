@@ -25,8 +25,8 @@ def hello(nonce: str, token: str = "7", secret: bytes = SECRET) -> Hello:
     return Hello(v=1, app_id="app", workspace_id="ws", token=token, nonce=nonce, sig=sig)
 
 
-async def challenged(link: Link) -> tuple[ClientConnection, str]:
-    connection = await connect(link.url, None)
+async def challenged(link: Link, trusting: ssl.SSLContext | None = None) -> tuple[ClientConnection, str]:
+    connection = await connect(link.url, trusting)
     challenge = await connection.receive()
     assert isinstance(challenge, Challenge)
     return connection, challenge.nonce
@@ -37,6 +37,13 @@ async def welcomed(link: Link, token: str = "7") -> ClientConnection:
     connection.send(hello(nonce, token))
     assert isinstance(await connection.receive(), Welcome)
     return connection
+
+
+def tls(certificate: tuple[Path, Path]) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Settings of a server with this certificate, and of a client that trusts it."""
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(*certificate)
+    return serving, ssl.create_default_context(cafile=certificate[0])
 
 
 async def pushes(connection: ClientConnection, count: int) -> list[int]:
@@ -141,16 +148,22 @@ async def test_a_newer_connection_replaces_the_older_one(start: StartLink) -> No
     await newer.close()
 
 
-async def test_a_slow_device_is_cut_and_finds_its_messages_later(start: StartLink) -> None:
-    link = await start(stall_timeout=0.1, window=10_000, page=500)
-    count = 3_000
-    link.backend.put(7, *range(1, count + 1), content="x" * 4_000)  # 12 MB: more than the sockets hold
-    connection, nonce = await challenged(link)
+@pytest.mark.parametrize("secure", [False, True])
+async def test_a_slow_device_is_cut_and_finds_its_messages_later(
+    start: StartLink, certificate: tuple[Path, Path], *, secure: bool
+) -> None:
+    serving, trusting = tls(certificate) if secure else (None, None)
+    link = await start(stall_timeout=0.1, window=10_000, page=20, context=serving)
+    count = 4_000
+    link.backend.put(7, *range(1, count + 1), content="x" * 4_000)  # 16 MB: more than the sockets hold
+    connection, nonce = await challenged(link, trusting)
     connection.send(hello(nonce))  # and read no more
     await until(lambda: link.server.connections == 0)
     assert 0 < len(link.backend.sent_log) < count
     connection.abort("slow")
-    again = await welcomed(link)
+    again, nonce = await challenged(link, trusting)
+    again.send(hello(nonce))
+    assert isinstance(await again.receive(), Welcome)
     assert await pushes(again, count) == list(range(1, count + 1))
     await again.close()
 
@@ -270,10 +283,8 @@ async def test_a_broken_backend_does_not_end_the_listener(
 
 
 async def test_tls(start: StartLink, certificate: tuple[Path, Path]) -> None:
-    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    serving.load_cert_chain(*certificate)
+    serving, trusting = tls(certificate)
     link = await start(context=serving, hello_timeout=0.5)
-    trusting = ssl.create_default_context(cafile=certificate[0])
     with socket.create_connection(("127.0.0.1", link.port)):  # says nothing, not even a TLS hello
         connection = await connect(link.url, trusting)
         challenge = await connection.receive()
