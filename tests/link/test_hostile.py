@@ -102,7 +102,7 @@ async def still_serves(link: Link) -> None:
 async def test_attacks_leave_nothing_behind(
     start: StartLink, make: Callable[[random.Random], bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
-    link = await start(hello_timeout=0.1, close_timeout=0.1)
+    link = await start(hello_timeout=0.05, close_timeout=0.03)
     rng = random.Random(make.__name__)
 
     async def wave(count: int) -> int:
