@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import resource
 import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
-from urllib.parse import urlsplit
 
 import psutil
 
@@ -34,7 +35,7 @@ class Address(NamedTuple):
 class ServerProcess:
     """A server process; `with ServerProcess(…) as server:` starts it and always ends it.
 
-    Its ports are free ones at the first start and stay the same after a restart.
+    Its ports are free ones; they stay the same after a restart.
 
     Args:
         data_dir: its data directory; made if it is not there.
@@ -55,7 +56,7 @@ class ServerProcess:
         self.log_file = log_file or data_dir.with_name(f"{data_dir.name}.log")
         self._environment = clarion_environment(data_dir, database, settings)
         self._process: subprocess.Popen[bytes] | None = None
-        self._api = self._link = Address("127.0.0.1", 0)
+        self._api, self._link = free_address(), free_address()
 
     def __enter__(self) -> Self:
         self.start()
@@ -94,6 +95,8 @@ class ServerProcess:
 
     def start(self) -> None:
         """Start it and wait for its ready line."""
+        if self._process is not None:
+            raise RuntimeError("the server is running")
         command = [sys.executable, "-m", "clarion", "serve", "--json"]
         command += ["--port", str(self._api.port), "--link-port", str(self._link.port)]
         with self.log_file.open("ab") as log:
@@ -106,10 +109,10 @@ class ServerProcess:
             )
         try:
             ready = self._ready_line()
+            assert ready == {"event": "ready", "api": self.url, "link": self.link_url}
         except BaseException:
             self.kill()
             raise
-        self._api, self._link = _address(ready["api"]), _address(ready["link"])
 
     def terminate(self) -> int:
         """Send SIGTERM and wait; the exit code."""
@@ -144,8 +147,20 @@ class ServerProcess:
         if not line:
             raise AssertionError(f"the server did not get ready:\n{self.log[-4000:]}")
         ready: dict[str, Any] = json.loads(line)
-        assert ready["event"] == "ready"
         return ready
+
+
+def free_address() -> Address:
+    """A port that nobody listens on, below those that the system gives to clients.
+
+    A client that tries again and again to reach such a port of its own machine can be given that very port,
+    is then connected to itself, and the server cannot come back.
+    """
+    while True:
+        address = Address("127.0.0.1", random.randrange(15_000, 32_000))
+        with socket.socket() as probe:
+            if probe.connect_ex(address) != 0:
+                return address
 
 
 def clarion_environment(
@@ -175,10 +190,3 @@ def run_clarion(data_dir: Path, *arguments: str, typed: str = "") -> subprocess.
 def set_file_limit(process: psutil.Process, size: int) -> None:
     """Let `process` write no file beyond `size` bytes; `resource.RLIM_INFINITY` takes the limit away."""
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-
-
-def _address(url: str) -> Address:
-    parts = urlsplit(url)
-    assert parts.hostname is not None
-    assert parts.port is not None
-    return Address(parts.hostname, parts.port)
