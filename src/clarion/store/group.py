@@ -110,8 +110,7 @@ class GroupWriter:
             for single in group:
                 await self._commit([single])
         else:
-            for done in self._after_commit:
-                done()
+            self._tell_riders()
             self.fault = None
             self.groups += 1
             self.commands += len(group)
@@ -121,6 +120,14 @@ class GroupWriter:
                         future.set_exception(result)
                     else:
                         future.set_result(result)
+
+    def _tell_riders(self) -> None:
+        for done in self._after_commit:
+            try:
+                done()
+            except Exception:
+                # The commit stands; those who wait for it must hear of it.
+                log.exception("after_commit_failed")
 
     async def _carry_out(self, transaction: Transaction, group: list[_Pending]) -> list[Any]:
         self._after_commit = [await rider(transaction) for rider in self._riders]

@@ -25,7 +25,10 @@ _TAKE = Query(
         "RETURNING epoch"
     )
 )
-_EPOCH = Query(select(leases.c.owner, leases.c.epoch).where(leases.c.name == bindparam("name")))
+# Locked on PostgreSQL, so that the lease cannot change hands between the fence and the commit.
+_EPOCH = Query(
+    select(leases.c.owner, leases.c.epoch).where(leases.c.name == bindparam("name")).with_for_update(read=True)
+)
 _RELEASE = Query(text("UPDATE leases SET expires_at = 0 WHERE name = :name AND owner = :owner AND epoch = :epoch"))
 
 
