@@ -5,7 +5,9 @@ Nothing logged at info or above holds a secret or the text of a message.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import sys
 import time
 from collections.abc import MutableMapping
@@ -42,14 +44,35 @@ def configure_logs(level: str, form: LogFormat) -> None:
         factory: Any = structlog.PrintLoggerFactory(sys.stderr)
     else:
         processors.append(structlog.processors.format_exc_info)
-        factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
+        factory = _StderrLines
     structlog.configure(
         processors=[*processors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=factory,
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=max(threshold, logging.WARNING), stream=sys.stderr, format="%(message)s", force=True)
+    logging.basicConfig(level=max(threshold, logging.WARNING), handlers=[_Forward()], force=True)
+
+
+class _StderrLines:
+    """Writes lines to standard error. One that cannot be written (a full disk, a closed pipe) is given up."""
+
+    def __init__(self, *_: Any) -> None:
+        self._file = sys.stderr.fileno()
+
+    def msg(self, line: bytes) -> None:
+        with contextlib.suppress(OSError):
+            os.write(self._file, line + b"\n")  # past Python's buffer, which would keep what failed
+
+    debug = info = warning = error = critical = msg
+
+
+class _Forward(logging.Handler):
+    """Hands what libraries log to structlog, for one form of log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logger = structlog.get_logger()
+        logger.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)
 
 
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
