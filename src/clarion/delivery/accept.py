@@ -107,7 +107,7 @@ _DEVICES_BY_USER = Query(
     lists=("targets",),
 )
 _EARLIER = Query(
-    select(messages.c.message, tasks.c.answer)
+    select(messages.c.message, messages.c.task, tasks.c.answer)
     .join(tasks, tasks.c.task == messages.c.task, isouter=True)
     .where(
         messages.c.app == bindparam("app"),
@@ -118,7 +118,9 @@ _EARLIER = Query(
     )
 )
 _STEP_ASIDE = Query(
-    update(messages).values(generation=messages.c.message).where(messages.c.message == bindparam("earlier"))
+    update(messages)
+    .values(generation=messages.c.message)
+    .where(messages.c.message == bindparam("earlier"), messages.c.generation == 0)
 )
 _INSERT_MESSAGES = Insert(
     messages,
@@ -146,6 +148,14 @@ _INSERT_DELIVERIES = Insert(
     on_conflict="DO NOTHING",
 )
 
+
+class _Earlier(NamedTuple):
+    """The task that pushed a pair first, and its answer."""
+
+    task: int
+    answer: str | None
+
+
 _Resolved = dict[tuple[int, bool, str], list[int]]
 """Devices by (app, whether the target is a user, target)."""
 
@@ -154,14 +164,21 @@ async def accept(transaction: Transaction, batch: Sequence[NewTask]) -> list[Acc
     """Write a batch of tasks; a handler for `GroupWriter.submit`."""
     resolved = await _resolve(transaction, batch)
     written = await _insert_messages(transaction, batch, resolved)
+    answers = {task.task: task.answer for task in batch}
     results: list[Accepted] = []
     task_rows, delivery_rows = [], []
     for task in batch:
         result = Accepted(task.answer)
-        fresh = [message for message in task.messages if message.message in written]
+        fresh: list[NewMessage] = []
         for message in task.messages:
+            earlier = None
             if message.message not in written:
-                fresh += await _repeat(transaction, task, message, result, resolved)
+                earlier = await _earlier(transaction, task, message, resolved)
+            if earlier is None:
+                fresh.append(message)
+            else:
+                result.repeated += 1
+                result.answer = answers.get(earlier.task, earlier.answer)
         for message in fresh:
             for device in _devices(resolved, task, message):
                 result.planned.append((message, device))
@@ -205,21 +222,21 @@ async def _insert_messages(
     return frozenset(row[0] for row in await transaction.insert(_INSERT_MESSAGES, rows))
 
 
-async def _repeat(
-    transaction: Transaction, task: NewTask, message: NewMessage, result: Accepted, resolved: _Resolved
-) -> list[NewMessage]:
-    """Deal with a pair that is in the store already: a repeat, or a new push after the idempotency window."""
-    row = await transaction.fetch_one(
-        _EARLIER, app=task.app, target=message.target, msg_key=message.msg_key, target_type=task.target_type
-    )
-    if row is not None and task.created_at - id_time_ms(row[0]) <= IDEMPOTENCY_MS:
-        result.repeated += 1
-        result.answer = row[1]
-        return []
-    if row is not None:
-        await transaction.execute(_STEP_ASIDE, earlier=row[0])
-    await transaction.insert(_INSERT_MESSAGES, [_message_row(task, message, resolved)])
-    return [message]
+async def _earlier(
+    transaction: Transaction, task: NewTask, message: NewMessage, resolved: _Resolved
+) -> _Earlier | None:
+    """The push that a pair which is in the store repeats; None if its window is over and it was written anew."""
+    for _ in range(2):  # another node may write the same pair anew between the two statements
+        row = await transaction.fetch_one(
+            _EARLIER, app=task.app, target=message.target, msg_key=message.msg_key, target_type=task.target_type
+        )
+        if row is not None:
+            if task.created_at - id_time_ms(row[0]) <= IDEMPOTENCY_MS:
+                return _Earlier(row[1], row[2])
+            await transaction.execute(_STEP_ASIDE, earlier=row[0])
+        if await transaction.insert(_INSERT_MESSAGES, [_message_row(task, message, resolved)]):
+            return None
+    raise RuntimeError(f"message number {message.message} is in use; do two nodes have the same number?")
 
 
 def _message_row(task: NewTask, message: NewMessage, resolved: _Resolved) -> tuple[object, ...]:

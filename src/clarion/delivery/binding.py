@@ -9,7 +9,6 @@ from clarion.delivery.accept import TargetType
 from clarion.delivery.hops import Hop, write_hops
 from clarion.delivery.states import MessageStatus, Outcome, Stage
 from clarion.store.database import Transaction
-from clarion.store.gates import pass_alone
 from clarion.store.queries import Insert, Query
 from clarion.store.schema import OPEN_STATUSES, deliveries, devices, messages
 
@@ -73,14 +72,13 @@ async def attach(transaction: Transaction, app: int, user_id: str, device: int, 
     """Owe the device every open message of the user it was bound to; how many.
 
     Args:
-        transaction: the one that writes the binding.
+        transaction: the one that writes the binding; it has passed the user's gate (`store.gates`).
         app: internal number of the app.
         user_id: the user.
         device: the device that is bound to them now.
         hop: number of the trace's hop.
         now: time, ms.
     """
-    await pass_alone(transaction, app, user_id)
     waiting = await transaction.fetch(_WAITING, app=app, user_id=user_id, now=now)
     if not waiting:
         return 0
@@ -98,6 +96,7 @@ async def detach(transaction: Transaction, app: int, user_id: str, device: int, 
     """Withdraw from the device what was meant for the user who left it; how many messages.
 
     The next person to use the device must not read it. Messages without another device wait for a binding.
+    The transaction has passed the user's gate.
     """
     withdrawn = [message for (message,) in await transaction.fetch(_WITHDRAW, device=device)]
     if withdrawn:

@@ -7,13 +7,16 @@ point.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Column, bindparam, delete, select, text, tuple_, update
 
 from clarion.channels.registry import Channel
 from clarion.clock import Clock
+from clarion.delivery.accept import IDEMPOTENCY_MS
 from clarion.delivery.connections import Connections
-from clarion.delivery.states import MessageStatus
+from clarion.delivery.hops import Hop, write_hops
+from clarion.delivery.states import MessageStatus, Outcome, Stage
 from clarion.ids import first_id_at
 from clarion.store.database import Database, Row, Transaction
 from clarion.store.group import GroupWriter
@@ -23,17 +26,26 @@ from clarion.store.schema import OPEN_STATUSES, deliveries, hops, messages, repo
 STEP_ROWS = 500
 """Most rows that one step of expiry or retention touches."""
 
+_TASK_MARGIN_MS = 60_000
+"""A task's number is a little smaller than those of its messages, which need it."""
+
+_OVERDUE = Query(
+    select(messages.c.message, messages.c.status, messages.c.status_at)
+    .where(text(OPEN_STATUSES), messages.c.expires_at <= bindparam("now"))
+    .order_by(messages.c.expires_at)
+    .limit(bindparam("limit"))
+)
 _EXPIRE = Query(
-    update(messages)
-    .values(status=int(MessageStatus.MSG_EXPIRED), status_at=messages.c.expires_at)
-    .where(
-        messages.c.message.in_(
-            select(messages.c.message)
-            .where(text(OPEN_STATUSES), messages.c.expires_at <= bindparam("now"))
-            .order_by(messages.c.expires_at)
-            .limit(bindparam("limit"))
-        )
-    )
+    lambda terms: (
+        update(messages)
+        .values(status=int(MessageStatus.MSG_EXPIRED), status_at=messages.c.expires_at)
+        .where(terms.any_of(messages.c.message, "overdue"), text(OPEN_STATUSES))
+    ),
+    lists=("overdue",),
+)
+_TRACED = Query(
+    lambda terms: select(hops.c.message).where(terms.any_of(hops.c.message, "unbound")).distinct(),
+    lists=("unbound",),
 )
 _WALK = Query(
     select(deliveries.c.device, deliveries.c.message, messages.c.expires_at)
@@ -60,7 +72,7 @@ _OWING = Query(
 )
 _OLD_MESSAGES = Query(
     select(messages.c.message)
-    .where(messages.c.message < bindparam("cutoff"))
+    .where(messages.c.message < bindparam("cutoff"), messages.c.expires_at <= bindparam("now"))
     .order_by(messages.c.message)
     .limit(bindparam("limit"))
 )
@@ -68,7 +80,7 @@ _OLD_TASKS = Query(
     delete(tasks).where(
         tasks.c.task.in_(
             select(tasks.c.task)
-            .where(tasks.c.task < bindparam("cutoff"))
+            .where(tasks.c.task < bindparam("cutoff"), tasks.c.expires_at <= bindparam("now"))
             .order_by(tasks.c.task)
             .limit(bindparam("limit"))
         )
@@ -83,6 +95,14 @@ def _forget(column: Column[int]) -> Query:
 _FORGET = tuple(_forget(table.c.message) for table in (hops, reports, messages))
 
 
+class _Age(NamedTuple):
+    """Numbers below which messages and tasks are old, and the time (ms) until which they must have expired."""
+
+    cutoff: int
+    task_cutoff: int
+    now: int
+
+
 class Maintenance:
     """The steps; a caller runs them at their intervals.
 
@@ -91,7 +111,8 @@ class Maintenance:
         writer: shares its transactions with the pushes.
         connections: to wake devices that are owed something.
         clock: for expiry and age.
-        retention_days: how long messages and traces are kept.
+        retention_days: how long messages and traces are kept; never less than they are valid, nor than a
+            repeated (target, msgKey) has to be recognised.
     """
 
     def __init__(
@@ -106,7 +127,7 @@ class Maintenance:
         self._writer = writer
         self._connections = connections
         self._clock = clock
-        self._retention_ms = retention_days * 24 * 3600 * 1000
+        self._retention_ms = max(retention_days * 24 * 3600 * 1000, IDEMPOTENCY_MS)
         self._walked: tuple[int, int] = (-1, -1)
 
     async def expire(self) -> int:
@@ -145,11 +166,31 @@ class Maintenance:
 
     async def retain(self) -> int:
         """Delete up to `STEP_ROWS` messages that are past retention, with their traces; how many."""
-        return await self._writer.submit(_retain, first_id_at(self._clock.now_ms() - self._retention_ms))
+        now = self._clock.now_ms()
+        oldest = now - self._retention_ms
+        age = _Age(first_id_at(oldest), first_id_at(oldest - _TASK_MARGIN_MS), now)
+        return await self._writer.submit(_retain, age)
 
 
 async def _expire(transaction: Transaction, batch: Sequence[int]) -> Sequence[int]:
-    return [await transaction.execute(_EXPIRE, now=now, limit=STEP_ROWS) for now in batch]
+    return [await _expire_until(transaction, now) for now in batch]
+
+
+async def _expire_until(transaction: Transaction, now: int) -> int:
+    overdue = await transaction.fetch(_OVERDUE, now=now, limit=STEP_ROWS)
+    unbound = {message: since for message, status, since in overdue if status == MessageStatus.NO_BIND_INFO}
+    if unbound:
+        # The status is about to be lost; the trace goes on saying that there was no device.
+        traced = {row[0] for row in await transaction.fetch(_TRACED, unbound=list(unbound))}
+        await write_hops(
+            transaction,
+            [
+                Hop(message, 0, since, None, Stage.PLANNED, Outcome.NO_BINDING)
+                for message, since in unbound.items()
+                if message not in traced
+            ],
+        )
+    return await transaction.execute(_EXPIRE, overdue=[row[0] for row in overdue]) if overdue else 0
 
 
 async def _drop(transaction: Transaction, batch: Sequence[Sequence[tuple[int, int]]]) -> Sequence[None]:
@@ -158,15 +199,16 @@ async def _drop(transaction: Transaction, batch: Sequence[Sequence[tuple[int, in
     return [None] * len(batch)
 
 
-async def _retain(transaction: Transaction, batch: Sequence[int]) -> Sequence[int]:
-    return [await _retain_before(transaction, cutoff) for cutoff in batch]
+async def _retain(transaction: Transaction, batch: Sequence[_Age]) -> Sequence[int]:
+    return [await _retain_since(transaction, age) for age in batch]
 
 
-async def _retain_before(transaction: Transaction, cutoff: int) -> int:
-    old = [message for (message,) in await transaction.fetch(_OLD_MESSAGES, cutoff=cutoff, limit=STEP_ROWS)]
+async def _retain_since(transaction: Transaction, age: _Age) -> int:
+    rows = await transaction.fetch(_OLD_MESSAGES, cutoff=age.cutoff, now=age.now, limit=STEP_ROWS)
+    old = [message for (message,) in rows]
     if old:
         for forget in _FORGET:
             await transaction.execute(forget, old=old)
     else:
-        await transaction.execute(_OLD_TASKS, cutoff=cutoff, limit=STEP_ROWS)
+        await transaction.execute(_OLD_TASKS, cutoff=age.task_cutoff, now=age.now, limit=STEP_ROWS)
     return len(old)

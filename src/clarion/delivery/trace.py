@@ -112,10 +112,13 @@ async def trace(database: Database, clock: Clock, app: int, target: str, msg_key
         current = MessageStatus.MSG_EXPIRED
     steps = [_hop(created_at, Stage.ACCEPTED, Outcome.ON_DISK)]
     if not hop_rows:
-        steps.append(_hop(created_at, Stage.PLANNED, _planned(TargetType(target_type), current, device)))
+        steps.append(
+            _hop(created_at, Stage.PLANNED, _planned(TargetType(target_type), MessageStatus(status), device))
+        )
     steps += _read_hops(hop_rows)
     if current is MessageStatus.MSG_EXPIRED:
         steps.append(_hop(expires_at, Stage.EXPIRED, Outcome.TOO_LATE))
+        steps.sort(key=lambda step: step.at)  # a device may tell of the message later than that
     return Trace(
         target=target,
         msg_key=msg_key,

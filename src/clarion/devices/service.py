@@ -26,6 +26,7 @@ from clarion.devices.model import (
 )
 from clarion.results import Refusal
 from clarion.store.database import Database, Row, Transaction
+from clarion.store.gates import pass_alone
 from clarion.store.group import GroupWriter
 from clarion.store.queries import Insert, Query
 from clarion.store.schema import devices
@@ -84,7 +85,8 @@ _INSERT = Insert(
     on_conflict="DO NOTHING",
 )
 _BY_TOKEN = (devices.c.app == bindparam("app"), devices.c.token == bindparam("token"))
-_FIND = Query(select(devices.c.device, devices.c.user_id).where(*_BY_TOKEN))
+# Locked on PostgreSQL: the user that is found is the one that the transaction changes.
+_FIND = Query(select(devices.c.device, devices.c.user_id).where(*_BY_TOKEN).with_for_update())
 _IDENTIFY = Query(select(devices.c.device, devices.c.secret, devices.c.user_id).where(*_BY_TOKEN))
 _STATE_COLUMNS = (
     devices.c.device,
@@ -293,6 +295,7 @@ async def _bind(transaction: Transaction, batch: Sequence[_Bind]) -> Sequence[in
 async def _bind_one(transaction: Transaction, bind: _Bind) -> int:
     app, now = bind.new.app, bind.new.at
     device, earlier = await _found(transaction, app, bind.new.token)
+    await pass_alone(transaction, [(app, user) for user in (earlier, bind.user_id) if user is not None])
     if earlier is not None and earlier != bind.user_id:
         await detach(transaction, app, earlier, device, bind.hop, now)
     await transaction.execute(_SET_USER, id=device, user=bind.user_id, number=bind.phone, at=now)
@@ -304,6 +307,7 @@ async def _unbind(transaction: Transaction, batch: Sequence[_Unbind]) -> Sequenc
     for unbind in batch:
         row = await transaction.fetch_one(_FIND, app=unbind.app, token=unbind.token)
         if row is not None and row[1] == unbind.user_id:
+            await pass_alone(transaction, [(unbind.app, unbind.user_id)])
             await detach(transaction, unbind.app, unbind.user_id, row[0], unbind.hop, unbind.at)
             await transaction.execute(_CLEAR_USER, id=row[0], at=unbind.at)
     return [None] * len(batch)

@@ -1,8 +1,9 @@
 """Gates: the order of two transactions that must see each other's rows.
 
-A push to a user looks for the user's devices; a bind looks for the user's waiting messages. If both run at once
-on PostgreSQL, each may miss the other's uncommitted row and the message would wait for nothing. So pushes pass
-the user's gate together, a bind passes it alone. SQLite has one writer and needs no gate.
+A push to a user looks for the user's devices; a bind looks for the user's waiting messages, an unbind for those
+that the device must not show any more. If they run at once on PostgreSQL, each may miss the other's uncommitted
+row, and the message would wait for nothing or reach the device's next user. So pushes pass the user's gate
+together, what changes a binding passes it alone. SQLite has one writer and needs no gate.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from clarion.store.queries import Backend, Query
 _SHARED = Query(
     text("SELECT pg_advisory_xact_lock_shared(gate) FROM unnest(CAST(:gates AS bigint[])) AS gates(gate)")
 )
-_ALONE = Query(text("SELECT pg_advisory_xact_lock(:gate)"))
+_ALONE = Query(text("SELECT pg_advisory_xact_lock(gate) FROM unnest(CAST(:gates AS bigint[])) AS gates(gate)"))
 
 
 def _gate(app: int, name: str) -> int:
@@ -28,12 +29,15 @@ def _gate(app: int, name: str) -> int:
 
 async def pass_together(transaction: Transaction, names: Iterable[tuple[int, str]]) -> None:
     """Hold the gates of many `(app, user)` until the end of the transaction, along with other such holders."""
-    if transaction.backend is Backend.POSTGRESQL:
-        # Sorted, so that two transactions never wait for each other in a circle.
-        await transaction.fetch(_SHARED, gates=sorted({_gate(app, name) for app, name in names}))
+    await _pass(transaction, _SHARED, names)
 
 
-async def pass_alone(transaction: Transaction, app: int, name: str) -> None:
-    """Hold the gate of one `(app, user)` until the end of the transaction, alone."""
+async def pass_alone(transaction: Transaction, names: Iterable[tuple[int, str]]) -> None:
+    """Hold the gates of `(app, user)` until the end of the transaction, alone."""
+    await _pass(transaction, _ALONE, names)
+
+
+async def _pass(transaction: Transaction, query: Query, names: Iterable[tuple[int, str]]) -> None:
     if transaction.backend is Backend.POSTGRESQL:
-        await transaction.fetch(_ALONE, gate=_gate(app, name))
+        # Sorted, so that two transactions seldom wait for each other in a circle.
+        await transaction.fetch(query, gates=sorted({_gate(app, name) for app, name in names}))

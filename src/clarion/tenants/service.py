@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from clarion import ids
 from clarion.clock import Clock
@@ -21,7 +21,6 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}")
 _CHECK = "vault-check"
 _NONCE_KEY = "nonce-key"
 
-_NEXT_APP = Query(select(func.coalesce(func.max(apps.c.app), 0) + 1))
 _FIND_APP = Query(
     select(apps.c.app).where(apps.c.app_id == bindparam("app_id"), apps.c.workspace_id == bindparam("workspace_id"))
 )
@@ -47,7 +46,7 @@ _LIST_KEYS = Query(
 _ENABLE_KEY = Query(
     update(access_keys).values(enabled=bindparam("is_enabled")).where(access_keys.c.key_id == bindparam("id"))
 )
-_CHANGED = Query(update(catalog).values(revision=catalog.c.revision + 1))
+_CHANGED = Query(update(catalog).values(revision=catalog.c.revision + 1).returning(catalog.c.revision))
 _READ_SETTING = Query(select(settings.c.value).where(settings.c.name == bindparam("name")))
 _INSERT_SETTING = Insert(settings, ("name", "value"), on_conflict="DO NOTHING")
 
@@ -105,15 +104,14 @@ class TenantService:
         secret = ids.app_secret()
 
         async def work(transaction: Transaction) -> App:
+            # The revision is the number: a deleted app's number, and with it its messages, is nobody's again.
+            app = await _change(transaction)
             if await transaction.fetch_one(_FIND_APP, app_id=app_id, workspace_id=workspace_id):
                 raise NameTaken(f"app {app_id} exists in workspace {workspace_id}; `clarion app list` shows it")
-            row = await transaction.fetch_one(_NEXT_APP)
-            app = row[0] if row else 1
             sealed = self._vault.seal(secret.encode(), app_context(app))
             await transaction.insert(
                 _INSERT_APP, [(app, app_id, workspace_id, tenant_id, sealed, 1, self._clock.now_ms())]
             )
-            await transaction.execute(_CHANGED)
             return App(app, app_id, workspace_id, secret.encode(), tenant_id)
 
         return await self._database.write(work)
@@ -131,6 +129,7 @@ class TenantService:
         """
 
         async def work(transaction: Transaction) -> None:
+            await _change(transaction)
             row = await transaction.fetch_one(_FIND_APP, app_id=app_id, workspace_id=workspace_id)
             if row is None:
                 raise NotThere(
@@ -138,7 +137,6 @@ class TenantService:
                 )
             for query in _DELETE_APP:
                 await transaction.execute(query, app=row[0])
-            await transaction.execute(_CHANGED)
 
         await self._database.write(work)
 
@@ -162,10 +160,10 @@ class TenantService:
         sealed = self._vault.seal(secret.encode(), key_context(key_id))
 
         async def work(transaction: Transaction) -> None:
+            await _change(transaction)
             if any(row[0] == key_id for row in await transaction.fetch(_LIST_KEYS)):
                 raise NameTaken(f"access key {key_id} exists")
             await transaction.insert(_INSERT_KEY, [(key_id, sealed, role.value, app_id, 1, self._clock.now_ms())])
-            await transaction.execute(_CHANGED)
 
         await self._database.write(work)
 
@@ -182,9 +180,9 @@ class TenantService:
         """
 
         async def work(transaction: Transaction) -> None:
+            await _change(transaction)
             if not await transaction.execute(_ENABLE_KEY, id=key_id, is_enabled=int(enabled)):
                 raise NotThere(f"no access key {key_id}; `clarion key list` shows what there is")
-            await transaction.execute(_CHANGED)
 
         await self._database.write(work)
 
@@ -193,6 +191,15 @@ class TenantService:
             return await transaction.fetch(query)
 
         return await self._database.read(work)
+
+
+async def _change(transaction: Transaction) -> int:
+    """Raise the catalog's revision; the new one. Changes that run at once wait here for each other."""
+    row = await transaction.fetch_one(_CHANGED)
+    if row is None:
+        raise LookupError("the catalog has no row")
+    revision: int = row[0]
+    return revision
 
 
 async def installation_secrets(database: Database, vault: Vault) -> bytes:
