@@ -54,6 +54,7 @@ class Device:
     Attributes:
         token: its delivery token.
         received: how often each msgKey came over the wire.
+        pushes: the last frame of each msgKey.
         closes: close codes of the connections that it had.
     """
 
@@ -65,6 +66,7 @@ class Device:
         self._task: asyncio.Task[None] | None = None
         self.token = identity.delivery_token
         self.received: Counter[str] = Counter()
+        self.pushes: dict[str, Push] = {}
         self.closes: list[int] = []
 
     async def __aenter__(self) -> Self:
@@ -82,6 +84,11 @@ class Device:
     async def online(self) -> None:
         """Wait until it is welcome."""
         await self._connected.wait()
+
+    async def push(self, msg_key: str) -> Push:
+        """Wait for the push of this key."""
+        await self.has({msg_key})
+        return self.pushes[msg_key]
 
     async def has(self, msg_keys: set[str], seconds: float = 30.0) -> None:
         """Wait until all of `msg_keys` came.
@@ -132,4 +139,5 @@ class Device:
             connection.send(Ack(ids=[frame.id]))
             async with self._news:
                 self.received[frame.msg_key] += 1
+                self.pushes[frame.msg_key] = frame
                 self._news.notify_all()
