@@ -24,7 +24,7 @@ from clarion.observability.metrics import Metrics
 from clarion.openapi.actions.devices import device_actions
 from clarion.openapi.actions.pushes import push_actions
 from clarion.openapi.authentication import Authenticator
-from clarion.openapi.endpoint import RpcEndpoint
+from clarion.openapi.endpoint import RequestLog, RpcEndpoint
 from clarion.openapi.nonces import NonceMemory
 from clarion.openapi.registry import Registry
 from clarion.pushes.rules import Limits
@@ -98,12 +98,17 @@ def _data_directory(settings: Settings) -> Path:
 class Server:
     """A running node.
 
+    Args:
+        foundation: database and secrets; closed by `stop`.
+        request_log: writes the line of each request; structlog by default.
+
     Attributes:
         http: the API port; None without the role `api`.
         link: the device link; None without the role `link`.
     """
 
-    def __init__(self, foundation: Foundation) -> None:
+    def __init__(self, foundation: Foundation, request_log: RequestLog | None = None) -> None:
+        self._request_log = request_log
         settings, clock = foundation.settings, foundation.clock
         self._foundation = foundation
         self.http: HttpServer | None = None
@@ -149,17 +154,22 @@ class Server:
                 Authenticator(self._directory, self._nonces, journal, clock),
                 clock,
                 observe=metrics.observe_request,
+                log=self._request_log,
                 body_seconds=settings.body_timeout,
             )
-            calls = DeviceCalls(self._directory, devices, self._nonces, journal, clock, self._link_address)
+            calls = DeviceCalls(
+                self._directory, devices, self._nonces, journal, clock, self._link_address, settings.body_timeout
+            )
             checks = {"database": self._check_database, "writes": self._check_writes}
             self._application = Application(rpc, calls, metrics if settings.metrics else None, checks)
             limits = HttpLimits(
                 connections=settings.http_connections,
                 head_seconds=settings.head_timeout,
+                body_seconds=settings.body_timeout,
+                body_seconds=settings.body_timeout,
                 keep_alive_seconds=settings.keep_alive,
             )
-            self.http = HttpServer(self._application, limits, clock)
+            self.http = HttpServer(self._application, rpc, limits, clock)
         backend = StoreBackend(self._directory, devices, inbox, metrics)
         maintenance = Maintenance(database, self._writer, self._hub, clock, settings.retention_days)
         await self._listen(backend)

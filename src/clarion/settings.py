@@ -64,7 +64,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         link_connections_per_address: most connected devices of one address.
         http_connections: most connections of the API port.
         head_timeout: time a client has to send a request's head, s.
-        body_timeout: time a client has to send a request's body, s.
+        body_timeout: time a client has to send a request's body, or to take a byte of its answer, s.
         keep_alive: how long an idle API connection is kept, s.
         drain_seconds: how long a stop waits for work in hand, s.
         log_level: debug, info, warning or error.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -15,26 +16,28 @@ class BodyTooLarge(Exception):
     """A request's body is over the limit."""
 
 
-async def read_body(receive: Receive, limit: int) -> bytes:
+async def read_body(receive: Receive, limit: int, seconds: float) -> bytes:
     """The request's body.
 
     Raises:
         BodyTooLarge: it is over `limit` bytes.
+        TimeoutError: it does not arrive within `seconds`.
         ConnectionError: the client went away.
     """
     parts: list[bytes] = []
     size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ConnectionError("the client closed the connection")
-        part = message.get("body", b"")
-        size += len(part)
-        if size > limit:
-            raise BodyTooLarge(f"the body is over {limit} bytes")
-        parts.append(part)
-        if not message.get("more_body"):
-            return b"".join(parts)
+    async with asyncio.timeout(seconds):
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ConnectionError("the client closed the connection")
+            part = message.get("body", b"")
+            size += len(part)
+            if size > limit:
+                raise BodyTooLarge(f"the body is over {limit} bytes")
+            parts.append(part)
+            if not message.get("more_body"):
+                return b"".join(parts)
 
 
 async def answer(send: Send, status: int, body: bytes, content_type: bytes, *extra: tuple[bytes, bytes]) -> None:

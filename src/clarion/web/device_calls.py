@@ -49,6 +49,7 @@ class DeviceCalls:
         journal: makes those nonces last.
         clock: for the freshness of registrations.
         link: the address that devices are told.
+        body_seconds: how long a client may take to send a body.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class DeviceCalls:
         journal: NonceJournal,
         clock: Clock,
         link: LinkAddress,
+        body_seconds: float,
     ) -> None:
         self._directory = directory
         self._devices = devices
@@ -66,6 +68,7 @@ class DeviceCalls:
         self._journal = journal
         self._clock = clock
         self._link = link
+        self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request under `/device/`."""
@@ -81,9 +84,12 @@ class DeviceCalls:
 
     async def _register(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            request = _decode(await read_body(receive, _MAX_BODY))
+            request = _decode(await read_body(receive, _MAX_BODY, self._body_seconds))
         except BodyTooLarge as error:
             await refuse(send, 413, "BodyTooLarge", str(error))
+            return
+        except TimeoutError:
+            await refuse(send, 408, "RequestTimeout", "the body did not arrive in time")
             return
         except msgspec.DecodeError as error:
             await refuse(send, 400, "InvalidRequest", str(error))
