@@ -10,6 +10,7 @@ import msgspec
 
 from clarion.channels.registry import BY_THIRD_CHANNEL, Channel
 from clarion.results import Refusal, ResultCode
+from clarion.text import is_text
 
 MAX_USER_ID = 256
 """Most characters of a user id."""
@@ -106,12 +107,14 @@ def check_user(user_id: str) -> str:
     """A user id that can be bound.
 
     Raises:
-        Refusal: 3012 when empty, 3028 when too long.
+        Refusal: 3012 when empty, 3028 when too long or not text.
     """
     if not user_id.strip():
         raise Refusal(ResultCode.NEED_USERID)
     if len(user_id) > MAX_USER_ID:
         raise Refusal(ResultCode.INVALID_PARAM, f"UserId has more than {MAX_USER_ID} characters")
+    if not is_text(user_id):
+        raise Refusal(ResultCode.INVALID_PARAM, "UserId has a character that is not text")
     return user_id
 
 

@@ -7,11 +7,18 @@ that. So: strict JSON first, then Python's own literals, and nothing else.
 from __future__ import annotations
 
 import ast
+import math
+import warnings
 from typing import Any
 
 import msgspec
 
+from clarion.text import is_text
+
 MAX_DEPTH = 32
+MAX_LITERAL = 65_536
+"""Most characters of a Python literal, which costs far more to read than JSON."""
+
 _decode = msgspec.json.Decoder().decode
 
 
@@ -32,10 +39,13 @@ def _parse(text: str) -> Any:
         return _decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         pass
-    if "'" not in text:
+    if "'" not in text or len(text) > MAX_LITERAL:
         return None
     try:
-        return _plain(ast.literal_eval(text.strip()), MAX_DEPTH)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the compiler's opinions on the caller's text
+            literal = ast.literal_eval(text.strip())
+        return _plain(literal, MAX_DEPTH)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
 
@@ -49,12 +59,20 @@ def _plain(value: Any, depth: int) -> Any:
     if depth == 0:
         raise TypeError("nested too deeply")
     if isinstance(value, dict):
-        return {str(key): _plain(item, depth - 1) for key, item in value.items()}
+        return {str(_plain_key(key)): _plain(item, depth - 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item, depth - 1) for item in value]
-    if value is None or isinstance(value, str | int | float | bool):
+    if isinstance(value, float) and not math.isfinite(value):
+        raise TypeError("not a number of JSON")
+    if value is None or isinstance(value, str | int | float):
         return value
     raise TypeError(type(value).__name__)
+
+
+def _plain_key(key: Any) -> Any:
+    if isinstance(key, str | int | float):
+        return key
+    raise TypeError(type(key).__name__)
 
 
 def _storable(value: Any, depth: int) -> bool:
@@ -68,10 +86,3 @@ def _storable(value: Any, depth: int) -> bool:
     if isinstance(value, list):
         return all(_storable(item, depth - 1) for item in value)
     return True
-
-
-def is_text(value: str) -> bool:
-    """Whether `value` can be stored and sent as UTF-8: no NUL and no half of a surrogate pair."""
-    if value.isascii():
-        return "\0" not in value
-    return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)

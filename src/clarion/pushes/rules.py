@@ -6,6 +6,7 @@ is the order of the documentation's parameter tables, so that one mistake always
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
@@ -16,11 +17,15 @@ from clarion.devices.model import MAX_USER_ID, check_token
 from clarion.pushes.lenient import parse_map
 from clarion.pushes.model import PushForm, SimpleForm, Strategy
 from clarion.results import Refusal, ResultCode
+from clarion.text import is_text
 
 MAX_TARGETS = 10
 MAX_EXTENDED_PARAMS = 20
 MAX_MSG_KEY = 256
 MAX_TASK_NAME = 256
+MAX_ADDRESSES = 20
+MAX_ADDRESS = 2048
+"""Most characters of a picture's address with the name of its channel."""
 MAX_MESSAGE_BYTES = 2048
 """Size of a whole message on every channel, in bytes of its stored form without the addresses of pictures."""
 
@@ -30,6 +35,8 @@ SYSTEM_PARAMS = frozenset({"notifyType", "action", "silent", "pushType", "templa
 V = TypeVar("V", int, str)
 
 _TARGET_TYPES = {int(kind): kind for kind in TargetType}
+_POSITIVE = re.compile(r"0*[1-9][0-9]{0,8}")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 _STYLES = (0, 1, 2)
 _FLAGS = (0, 1)
 _NOTIFY_TYPES = ("notify", "transparent")
@@ -95,11 +102,13 @@ def check_simple(form: SimpleForm, limits: Limits) -> SimplePush:
 
 
 def check_task_name(name: str | None) -> str:
-    """The task's name. Raises `Refusal` 3019 when empty, 3028 when too long."""
+    """The task's name. Raises `Refusal` 3019 when empty, 3028 when too long or not text."""
     if name is None or not name.strip():
         raise Refusal(ResultCode.TASKNAME_NULL)
     if len(name) > MAX_TASK_NAME:
         _invalid(f"TaskName has more than {MAX_TASK_NAME} characters")
+    if not is_text(name):
+        _invalid("TaskName has a character that is not text")
     return name.strip()
 
 
@@ -148,10 +157,9 @@ def check_target(target: str, msg_key: Any, target_type: TargetType) -> Target:
 
 def check_validity(text: str | None, limits: Limits) -> int:
     """Validity in seconds. Raises `Refusal` 3020, 3026."""
-    try:
-        seconds = int((text or "").strip())
-    except ValueError:
-        raise Refusal(ResultCode.EXPIREDSECONDS_WRONG, "ExpiredSeconds must be a whole number of seconds") from None
+    if not _NUMBER.fullmatch((text or "").strip()):
+        raise Refusal(ResultCode.EXPIREDSECONDS_WRONG, "ExpiredSeconds must be a whole number of seconds")
+    seconds = int(text or "")
     if seconds <= 0:
         raise Refusal(ResultCode.EXPIREDSECONDS_WRONG, "ExpiredSeconds must be more than 0")
     if seconds > limits.max_expired_seconds:
@@ -211,12 +219,16 @@ def shared_content(form: PushForm) -> dict[str, Any]:
 
 
 def check_size(content: PushContent) -> None:
-    """Whether the message fits in every channel. Raises `Refusal` 3043, 3050."""
-    if len(content.content.encode()) > MAX_MESSAGE_BYTES:
+    """Whether the message fits in every channel. Raises `Refusal` 3031, 3043, 3050."""
+    try:
+        text, whole = content.content.encode(), encode_content(content)
+    except UnicodeEncodeError:
+        raise Refusal(ResultCode.REQUEST_SHOULD_BE_UTF8) from None
+    if len(text) > MAX_MESSAGE_BYTES:
         raise Refusal(
             ResultCode.SINGLE_PUSH_CONTENT_TOO_LONG, f"Content is over {MAX_MESSAGE_BYTES} bytes of UTF-8"
         )
-    size = len(encode_content(content)) - _size_of(content.icons) - _size_of(content.images)
+    size = len(whole) - _size_of(content.icons) - _size_of(content.images)
     if size > MAX_MESSAGE_BYTES:
         raise Refusal(
             ResultCode.MSG_PAYLOAD_TOO_LONG,
@@ -225,14 +237,14 @@ def check_size(content: PushContent) -> None:
 
 
 def _size_of(addresses: dict[str, str]) -> int:
-    return sum(len(key) + len(address.encode()) + 6 for key, address in addresses.items())
+    return sum(len(key.encode()) + len(address.encode()) + 6 for key, address in addresses.items())
 
 
 def _check_badge(params: dict[str, Any]) -> None:
     added = params.get("badge_add_num")
     if added is None:
         return
-    if isinstance(added, bool) or not str(added).isdecimal() or int(added) == 0:
+    if isinstance(added, bool) or not _POSITIVE.fullmatch(str(added)):
         raise Refusal(ResultCode.BADGE_ADD_NUM_INVALID, "badge_add_num must be a positive whole number")
     if not params.get("badge_class"):
         raise Refusal(ResultCode.BADGE_ADD_NUM_NEED_BADGE_CLASS)
@@ -270,6 +282,10 @@ def _addresses(name: str, text: str | None) -> dict[str, str]:
     addresses = _map(name, text)
     if not all(isinstance(address, str) for address in addresses.values()):
         _invalid(f"{name} must be a JSON map of channel to address")
+    if len(addresses) > MAX_ADDRESSES or any(
+        len(key) + len(address) > MAX_ADDRESS for key, address in addresses.items()
+    ):
+        _invalid(f"{name} may have {MAX_ADDRESSES} addresses of {MAX_ADDRESS} characters")
     return addresses
 
 
