@@ -40,7 +40,8 @@ from clarion.tenants.service import TenantService, installation_secrets
 from clarion.vault import Vault, load_master_key
 from clarion.web.application import Application
 from clarion.web.device_calls import DeviceCalls, LinkAddress
-from clarion.web.server import HttpLimits, HttpServer
+from clarion.web.protocol import HttpLimits
+from clarion.web.server import HttpServer
 
 log = structlog.get_logger(__name__)
 
@@ -165,7 +166,6 @@ class Server:
             limits = HttpLimits(
                 connections=settings.http_connections,
                 head_seconds=settings.head_timeout,
-                body_seconds=settings.body_timeout,
                 body_seconds=settings.body_timeout,
                 keep_alive_seconds=settings.keep_alive,
             )

@@ -51,7 +51,7 @@ app.add_typer(push.commands, name="push")
 def run() -> None:
     """Run the command line; never shows a traceback for a mistake of the operator."""
     try:
-        app()
+        app(prog_name="clarion")
     except (Fault, ConfigurationError, NameTaken, NotThere) as error:
         _explain(str(error.args[0]) if error.args else str(error))
     except StoreUnavailable as error:

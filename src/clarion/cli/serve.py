@@ -13,7 +13,7 @@ import uvloop
 
 from clarion.app import Server, open_foundation
 from clarion.cli.context import Config, DataDir, Json, fail, out, print_json, settings_of
-from clarion.observability.logs import configure_logs
+from clarion.observability.logs import LineWriter, configure_logs
 from clarion.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -64,17 +64,17 @@ def serve(
     )
     if settings.nats_url:
         fail("several nodes over NATS are not available in this version; leave nats_url empty")
-    configure_logs(settings.log_level, settings.log_format)
+    request_log = configure_logs(settings.log_level, settings.log_format)
     _raise_file_limit()
-    uvloop.run(_serve(settings, as_json=json))
+    uvloop.run(_serve(settings, request_log, as_json=json))
 
 
-async def _serve(settings: Settings, *, as_json: bool) -> None:
+async def _serve(settings: Settings, request_log: LineWriter, *, as_json: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    server = Server(await open_foundation(settings))
+    server = Server(await open_foundation(settings), request_log)
     try:
         await server.start()
         _announce(server.addresses, settings, as_json=as_json)
@@ -82,6 +82,7 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
         log.info("stopping", drain_seconds=settings.drain_seconds)
     finally:
         await server.stop()
+        request_log.flush()
 
 
 def _announce(addresses: dict[str, str], settings: Settings, *, as_json: bool) -> None:

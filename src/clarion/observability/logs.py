@@ -5,6 +5,7 @@ Nothing logged at info or above holds a secret or the text of a message.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -19,6 +20,8 @@ import structlog
 from clarion.failures import ConfigurationError
 from clarion.settings import LogFormat
 
+_GATHER_SECONDS = 0.05
+
 _LEVELS = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
@@ -27,8 +30,11 @@ _LEVELS = {
 }
 
 
-def configure_logs(level: str, form: LogFormat) -> None:
+def configure_logs(level: str, form: LogFormat) -> LineWriter:
     """Set up structlog, and the standard library's logging for what others log.
+
+    Returns:
+        What writes the lines of requests.
 
     Raises:
         ConfigurationError: `level` is none.
@@ -52,6 +58,7 @@ def configure_logs(level: str, form: LogFormat) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=max(threshold, logging.WARNING), handlers=[_Forward()], force=True)
+    return LineWriter(threshold, as_text=as_text)
 
 
 class _StderrLines:
@@ -65,6 +72,50 @@ class _StderrLines:
             os.write(self._file, line + b"\n")  # past Python's buffer, which would keep what failed
 
     debug = info = warning = error = critical = msg
+
+
+class LineWriter:
+    """Writes the info line of each request, at a tenth of what structlog takes for it.
+
+    In JSON, lines are gathered for up to `_GATHER_SECONDS` and written together; `flush` writes what is there.
+
+    Args:
+        threshold: level of the log; above info nothing is written.
+        as_text: hand the lines to structlog, for a person to read.
+    """
+
+    def __init__(self, threshold: int, *, as_text: bool) -> None:
+        self._enabled = threshold <= logging.INFO
+        self._as_text = as_text
+        self._lines: list[bytes] = []
+        self._second = -1
+        self._clock_text = ""
+
+    def __call__(self, line: msgspec.Struct) -> None:
+        """Log `line` as the event `request`."""
+        if not self._enabled:
+            return
+        if self._as_text:
+            structlog.get_logger().info("request", **msgspec.structs.asdict(line))
+            return
+        self._lines.append(self._prefix() + _encode(line)[1:])
+        if len(self._lines) == 1:
+            asyncio.get_running_loop().call_later(_GATHER_SECONDS, self.flush)
+
+    def flush(self) -> None:
+        """Write the gathered lines."""
+        if self._lines:
+            self._lines.append(b"")
+            text, self._lines = b"\n".join(self._lines), []
+            with contextlib.suppress(OSError):
+                os.write(sys.stderr.fileno(), text)
+
+    def _prefix(self) -> bytes:
+        second, millis = divmod(time.time_ns() // 1_000_000, 1000)
+        if second != self._second:
+            self._second = second
+            self._clock_text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return f'{{"event":"request","level":"info","at":"{self._clock_text}.{millis:03d}Z",'.encode()
 
 
 class _Forward(logging.Handler):

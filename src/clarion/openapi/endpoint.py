@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 import structlog
 
 from clarion import ids
@@ -34,24 +36,70 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Observer = Callable[[str, str, float], None]
 """Told of each request: name of the action (empty if unknown), result code, seconds."""
 
-_DISCONNECTED = "Disconnected"
+RequestLog = Callable[["RequestLine"], None]
+"""Writes the line of a request."""
+
+
+class RequestLine(msgspec.Struct, frozen=True):
+    """What the log says of a request: no parameter but the key and the app."""
+
+    request_id: str
+    action: str
+    key_id: str
+    app_id: str
+    code: str
+    ms: float
+    client: str
+
+
 _FORM = b"application/x-www-form-urlencoded"
 _METHODS = ("GET", "POST")
 _log = structlog.get_logger("clarion.openapi")
+
+
+def _log_request(line: RequestLine) -> None:
+    _log.info("request", **msgspec.structs.asdict(line))
 
 
 class _Disconnected(Exception):
     """The client went away before its request was complete."""
 
 
+class RpcRequest(msgspec.Struct):
+    """A whole HTTP request to the path `/`.
+
+    Attributes:
+        method: the HTTP verb, upper case.
+        query: the query string as sent.
+        headers: all headers by lower-case name, as `merge_headers` makes them.
+        body: the bytes of the body.
+        client: address of the client, for the log.
+    """
+
+    method: str
+    query: bytes
+    headers: Mapping[bytes, bytes]
+    body: bytes = b""
+    client: str = ""
+
+
+class RpcAnswer(msgspec.Struct, frozen=True):
+    """The answer to a request: status, headers (lower-case names) with `content-length`, body."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
 class RpcEndpoint:
-    """Serves the path `/`.
+    """Serves the path `/`: by `answer` to a server that has the whole request, or as an ASGI application.
 
     Args:
         registry: the actions.
         authenticator: checks who calls.
         clock: source of time.
         observe: told of each request, for metrics.
+        log: writes the line that each request leaves in the log.
         body_seconds: how long a client may take to send a body.
         new_request_id: makes the `RequestId` of each answer.
     """
@@ -63,6 +111,7 @@ class RpcEndpoint:
         clock: Clock,
         *,
         observe: Observer | None = None,
+        log: RequestLog | None = None,
         body_seconds: float = BODY_SECONDS,
         new_request_id: Callable[[], str] = ids.request_id,
     ) -> None:
@@ -70,18 +119,17 @@ class RpcEndpoint:
         self._authenticator = authenticator
         self._clock = clock
         self._observe = observe
+        self._log = log or _log_request
         self._body_seconds = body_seconds
         self._new_request_id = new_request_id
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; the scope must be of type `http`."""
-        exchange = _Exchange(scope, self._new_request_id())
+    async def answer(self, request: RpcRequest) -> RpcAnswer:
+        """Carry out a request; never raises."""
         started = self._clock.monotonic()
+        exchange = _Exchange(request, self._new_request_id())
         try:
-            await self._answer(exchange, receive)
+            await self._carry_out(exchange)
             exchange.finish()
-        except _Disconnected:
-            exchange.code = _DISCONNECTED
         except GatewayError as error:
             exchange.fail(error)
         except StoreUnavailable:
@@ -89,31 +137,45 @@ class RpcEndpoint:
         except Exception:
             _log.exception("request failed", request_id=exchange.request_id, action=exchange.action_name)
             exchange.fail(GatewayError(GatewayFault.INTERNAL))
-        if exchange.body:
-            try:
-                await send(
-                    {"type": "http.response.start", "status": exchange.status, "headers": exchange.headers()}
-                )
-                await send({"type": "http.response.body", "body": exchange.body})
-            except OSError:  # what a server may raise when the client has gone away
-                exchange.code = _DISCONNECTED
-        seconds = self._clock.monotonic() - started
-        if self._observe is not None:
-            self._observe(exchange.action_name, exchange.code, seconds)
-        exchange.log(seconds)
+        self._conclude(exchange, started)
+        return exchange.answer()
 
-    async def _answer(self, exchange: _Exchange, receive: Receive) -> None:
-        scope = exchange.scope
-        if scope["path"] not in ("/", ""):
-            raise GatewayError(GatewayFault.ACTION_NOT_FOUND)
-        if scope["method"] not in _METHODS:
-            raise GatewayError(GatewayFault.METHOD_NOT_ALLOWED)
-        query = scope["query_string"]
-        if len(query) > MAX_BODY:
-            raise GatewayError(GatewayFault.BODY_TOO_LARGE, limit=MAX_BODY)
-        body = await self._read_body(exchange.request_headers, receive)
+    def reject(self, request: RpcRequest, error: GatewayError) -> RpcAnswer:
+        """Answer a request that did not arrive whole."""
+        exchange = _Exchange(request, self._new_request_id())
+        exchange.fail(error)
+        self._conclude(exchange, self._clock.monotonic())
+        return exchange.answer()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; the scope must be of type `http`."""
+        client = scope.get("client")
+        request = RpcRequest(
+            scope["method"],
+            scope["query_string"],
+            merge_headers(scope["headers"]),
+            client=client[0] if client else "",
+        )
+        try:
+            _check_path(scope["path"])
+            check_head(request)
+            request.body = await self._read_body(receive)
+            answer = await self.answer(request)
+        except _Disconnected:
+            return
+        except GatewayError as error:
+            answer = self.reject(request, error)
+        with suppress(OSError):  # what a server may raise when the client has gone away
+            await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+            await send({"type": "http.response.body", "body": answer.body})
+
+    async def _carry_out(self, exchange: _Exchange) -> None:
+        sent = exchange.request
+        check_head(sent)
+        if sent.body and sent.headers.get(b"content-type", _FORM).partition(b";")[0].strip().lower() != _FORM:
+            raise GatewayError(GatewayFault.CONTENT_TYPE)
         received_ms = self._clock.now_ms()
-        request = Request(scope["method"], query, exchange.request_headers, body)
+        request = Request(sent.method, sent.query, sent.headers, sent.body)
         exchange.format = exchange.choose_format(request.parameters)
         version = request.version
         exchange.action = action = self._registry.find(request.action, version)
@@ -134,11 +196,24 @@ class RpcEndpoint:
         except StoreUnavailable:
             exchange.refuse(action, Refusal(ResultCode.SYSTEM_ERROR))
 
-    async def _read_body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
+    def _conclude(self, exchange: _Exchange, started: float) -> None:
+        seconds = self._clock.monotonic() - started
+        if self._observe is not None:
+            self._observe(exchange.action_name, exchange.code, seconds)
+        self._log(
+            RequestLine(
+                request_id=exchange.request_id,
+                action=exchange.action_name,
+                key_id=_loggable(exchange.key_id),
+                app_id=_loggable(exchange.app_id),
+                code=exchange.code,
+                ms=round(seconds * 1000, 3),
+                client=exchange.request.client,
+            )
+        )
+
+    async def _read_body(self, receive: Receive) -> bytes:
         """The whole body, never more than `MAX_BODY` bytes whatever `Content-Length` says."""
-        declared = headers.get(b"content-length", b"0")
-        if declared.isdigit() and int(declared[:20]) > MAX_BODY:
-            raise GatewayError(GatewayFault.BODY_TOO_LARGE, limit=MAX_BODY)
         chunks: list[bytes] = []
         size = 0
         try:
@@ -153,14 +228,28 @@ class RpcEndpoint:
                     size += len(chunk)
                     if size > MAX_BODY:
                         raise GatewayError(GatewayFault.BODY_TOO_LARGE, limit=MAX_BODY)
-                    if chunk:
-                        chunks.append(chunk)
+                    chunks.append(chunk)
         except TimeoutError:
             raise GatewayError(GatewayFault.BODY_TIMEOUT, seconds=self._body_seconds) from None
-        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        if body and headers.get(b"content-type", _FORM).partition(b";")[0].strip().lower() != _FORM:
-            raise GatewayError(GatewayFault.CONTENT_TYPE)
-        return body
+        return b"".join(chunks)
+
+
+def _check_path(path: str) -> None:
+    if path not in ("/", ""):
+        raise GatewayError(GatewayFault.ACTION_NOT_FOUND)
+
+
+def check_head(request: RpcRequest) -> None:
+    """What can be said before the body is read.
+
+    Raises:
+        GatewayError: a method other than GET and POST; a query or a declared body over `MAX_BODY`.
+    """
+    if request.method not in _METHODS:
+        raise GatewayError(GatewayFault.METHOD_NOT_ALLOWED)
+    declared = request.headers.get(b"content-length", b"0")
+    if len(request.query) > MAX_BODY or (declared.isdigit() and int(declared[:20]) > MAX_BODY):
+        raise GatewayError(GatewayFault.BODY_TOO_LARGE, limit=MAX_BODY)
 
 
 class _Exchange:
@@ -176,16 +265,14 @@ class _Exchange:
         "error",
         "format",
         "key_id",
-        "request_headers",
+        "request",
         "request_id",
-        "scope",
         "status",
     )
 
-    def __init__(self, scope: Scope, request_id: str) -> None:
-        self.scope = scope
+    def __init__(self, request: RpcRequest, request_id: str) -> None:
+        self.request = request
         self.request_id = request_id
-        self.request_headers = merge_headers(scope["headers"])
         self.action: Action | None = None
         self.format: Format | None = None
         self.error: GatewayError | None = None
@@ -201,7 +288,7 @@ class _Exchange:
         return "" if self.action is None else self.action.name
 
     def choose_format(self, parameters: Mapping[str, str]) -> Format:
-        headers = self.request_headers
+        headers = self.request.headers
         return choose_format(
             parameters.get("Format"),
             headers.get(b"accept", b""),
@@ -223,7 +310,7 @@ class _Exchange:
         self._root = "Error"
         self._members = {
             "RequestId": self.request_id,
-            "HostId": self.request_headers.get(b"host", b"")[:255].decode("ascii", "replace"),
+            "HostId": self.request.headers.get(b"host", b"")[:255].decode("ascii", "replace"),
             "Code": error.code,
             "Message": error.message,
             "Recommend": (
@@ -238,7 +325,7 @@ class _Exchange:
     def finish(self) -> None:
         self.body = render(self.format or Format.JSON, self._root, self._members)
 
-    def headers(self) -> list[tuple[bytes, bytes]]:
+    def answer(self) -> RpcAnswer:
         headers = [
             (b"content-type", (self.format or Format.JSON).value),
             (b"content-length", b"%d" % len(self.body)),
@@ -247,25 +334,12 @@ class _Exchange:
             headers += _EXTRA_HEADERS.get(self.error.fault, [])
             if self.error.retry_after_ms:
                 headers.append((b"x-acs-retry-after", b"%d" % self.error.retry_after_ms))
-        return headers
-
-    def log(self, seconds: float) -> None:
-        client = self.scope.get("client")
-        _log.info(
-            "request",
-            request_id=self.request_id,
-            action=self.action_name,
-            key_id=_loggable(self.key_id),
-            app_id=_loggable(self.app_id),
-            code=self.code,
-            ms=round(seconds * 1000, 3),
-            client=client[0] if client else "",
-        )
+        return RpcAnswer(self.status, headers, self.body)
 
     def _query_parameters(self) -> Mapping[str, str]:
         """The parameters of the query alone, for a request that failed before all were read."""
         try:
-            return parse_form(self.scope["query_string"][:MAX_BODY])
+            return parse_form(self.request.query[:MAX_BODY])
         except GatewayError:
             return {}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -31,7 +32,6 @@ class HttpLimits:
         head_bytes: most bytes of a request line and headers (a GET has all parameters there).
         head_seconds: longest time from the first byte of a request, or the connection, to the end of its head.
         body_seconds: longest time for a body, and longest time without taking a byte of an answer.
-        body_seconds: longest time from the head of a request to the end of its body.
         keep_alive_seconds: longest idle time between requests.
         pipelined: most requests that wait behind one that is being answered.
     """
@@ -39,7 +39,6 @@ class HttpLimits:
     connections: int = 10_000
     head_bytes: int = 256 * 1024
     head_seconds: float = 10.0
-    body_seconds: float = 20.0
     body_seconds: float = 20.0
     keep_alive_seconds: int = 65
     pipelined: int = 16
@@ -103,6 +102,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_since: float | None = None
         self._idle_since: float | None = None
         self._head_bytes = 0
+        self._unsent = 0
+        self._unsent_since = 0.0
 
     # The transport's side.
 
@@ -119,9 +120,23 @@ class GuardedProtocol(HttpToolsProtocol):
             if self._head_bytes > self._limits.head_bytes and not self.transport.is_closing():
                 self.send_400_response("The request's head is too large.")
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.flow.pause_reading()  # who does not take answers may not ask for more
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.flow.resume_reading()
+
     def check_deadlines(self) -> None:
-        """Cut the connection if something that has to come is late."""
+        """Cut the connection if something that has to come, or to be taken, is late."""
         now, limits = self._clock.monotonic(), self._limits
+        unsent = self.transport.get_write_buffer_size()
+        if unsent != self._unsent:
+            self._unsent, self._unsent_since = unsent, now
+        elif unsent and now - self._unsent_since > limits.body_seconds:
+            self.transport.abort()
+            return
         exchange = self._exchange
         if self._head_since is not None:
             if now - self._head_since > limits.head_seconds:
@@ -144,9 +159,12 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._head_since = None
         path, _, query = self.url.partition(b"?")
-        busy = self.cycle is not None and not self.cycle.response_complete
+        in_hand: Any = self.cycle
+        busy = in_hand is not None and not in_hand.response_complete
         if path != b"/" or busy or self.expect_100_continue:
             super().on_headers_complete()
+            if len(self.pipeline) > self._limits.pipelined and not self.transport.is_closing():
+                self.send_400_response("Too many requests wait for their answer.")
             return
         request = RpcRequest(
             self.parser.get_method().decode(),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import Awaitable, Callable, MutableMapping
 from ssl import SSLContext
 from typing import Any
@@ -81,7 +80,13 @@ class HttpServer:
             OSError: the address is in use or not ours.
         """
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(lambda: _GuardedProtocol(self), host, port, ssl=ssl, backlog=2048)
+        self._listener = await loop.create_server(
+            lambda: GuardedProtocol(self.config, self.state, self._rpc, self.limits, self.clock),
+            host,
+            port,
+            ssl=ssl,
+            backlog=2048,
+        )
         self._sweeper = asyncio.create_task(self._sweep(), name="http-deadlines")
 
     async def close(self, drain_seconds: float) -> None:
@@ -107,7 +112,6 @@ class HttpServer:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
-            now = self.clock.monotonic()
             for connection in list(self.state.connections):
                 if isinstance(connection, GuardedProtocol):
-                    connection.check_deadlines(now)
+                    connection.check_deadlines()

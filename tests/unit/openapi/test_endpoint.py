@@ -342,7 +342,7 @@ async def test_a_client_that_is_gone_when_the_answer_comes(gateway: Gateway) -> 
 
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
     await gateway.endpoint(scope, receive, send)
-    assert gateway.observed == [("", "Disconnected")]
+    assert gateway.observed == [("", "MissingAction")]
 
 
 async def test_a_bug_is_an_internal_error_without_details(gateway: Gateway) -> None:
@@ -479,7 +479,7 @@ async def test_a_client_that_goes_away_gets_nothing(gateway: Gateway) -> None:
         return {"type": "http.disconnect"}
 
     assert await gateway.exchange("POST", b"", [], "/", receive) is None
-    assert gateway.observed == [("", "Disconnected")]
+    assert gateway.observed == []
 
 
 async def test_nul_is_refused(gateway: Gateway) -> None:
