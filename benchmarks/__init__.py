@@ -1,0 +1,1 @@
+"""Measurements: one script a figure (`python -m benchmarks.run`)."""
