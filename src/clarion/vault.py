@@ -7,7 +7,6 @@ authenticated, so that a sealed secret copied to another row does not open there
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 import secrets
 from pathlib import Path
@@ -57,7 +56,7 @@ class Vault:
         nonce, body = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
         try:
             return self._cipher.decrypt(nonce, body, context.encode())
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: too short to hold a nonce
             raise ConfigurationError(_LOST_KEY.format(file=KEY_FILE)) from None
 
 
@@ -77,9 +76,13 @@ def load_master_key(data_dir: Path, configured: str | None) -> bytes:
     try:
         return _decode(path.read_text("ascii"), str(path))
     except FileNotFoundError:
-        return _create(path)
+        pass
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"cannot read the master key {path}: {error}") from error
+    try:
+        return _create(path)
+    except OSError as error:
+        raise ConfigurationError(f"cannot make the master key {path}: {error}") from error
 
 
 def _create(path: Path) -> bytes:
@@ -98,13 +101,23 @@ def _create(path: Path) -> bytes:
         return _decode(path.read_text("ascii"), str(path))
     finally:
         draft.unlink()
+    _sync(path.parent)
     return key
+
+
+def _sync(directory: Path) -> None:
+    # Secrets may be committed elsewhere before the directory would reach the disk by itself.
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _decode(text: str, source: str) -> bytes:
     try:
         key = base64.b64decode(text.strip(), validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # also for characters beyond ASCII
         raise ConfigurationError(f"{source} is not base64 text: {error}") from error
     if len(key) != _KEY_BYTES:
         raise ConfigurationError(

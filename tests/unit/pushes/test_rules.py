@@ -55,6 +55,11 @@ def test_a_good_request() -> None:
     assert json.loads(encode_content(push.content)) == {"title": "title", "content": "content"}
 
 
+BADGES: dict[str, tuple[object, ...]] = {
+    "OK": (1, "1", 10**8, "007"),
+    "3058": (0, "0", -1, 1.5, "x", "", True, [], 10**30, "9" * 5000, "٣", "²"),
+}
+
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("3019", {"task_name": None}),
     ("3019", {"task_name": ""}),
@@ -122,7 +127,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     *(("3028", {"strategy_type": kind}) for kind in (-1, 1, 2, 3)),
     *(("OK", {"push_style": style}) for style in (0, 1, 2)),
     *(("3028", {"push_style": style}) for style in (-1, 3)),
-    *((result, {name: n}) for name in ("push_action", "silent") for n, result in ((0, "OK"), (1, "OK"), (2, "3028"))),
+    *((result, {name: n}) for name in ("push_action", "silent") for n, result in enumerate(("OK", "OK", "3028"))),
     *(("OK", {"notify_type": kind}) for kind in ("", "notify", "transparent")),
     ("3028", {"notify_type": "Notify"}),
     *(("OK", {"classification": kind}) for kind in ("", "0", "1")),
@@ -130,7 +135,8 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     *(
         (result, {name: text})
         for name in ("third_channel_category", "notify_level", "vendor_template", "image_urls", "icon_urls")
-        for text, result in (("", "OK"), ("{}", "OK"), ('{"hms":"9"}', "OK"), ("[]", "3028"), ("{", "3028"), ("x", "3028"))
+        for texts, result in ((("", "{}", '{"hms":"9"}', "{'hms': '9'}"), "OK"), (("[]", "{", "x", "1"), "3028"))
+        for text in texts
     ),
     ("3028", {"image_urls": '{"defaultUrl":1}'}),
     ("OK", {"image_urls": json.dumps({"defaultUrl": "u" * 2038})}),
@@ -145,10 +151,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     *(("3044", {"extended_params": json.dumps({key: 1})}) for key in sorted(SYSTEM_PARAMS)),
     *(
         (result, {"extended_params": params(1, badge_class="c", badge_add_num=number)})
-        for result, numbers in {
-            "OK": (1, "1", 10**8, "007"),
-            "3058": (0, "0", -1, 1.5, "x", "", True, [], 10**30, "9" * 5000, "٣", "²"),
-        }.items()
+        for result, numbers in BADGES.items()
         for number in numbers
     ),
     ("OK", {"extended_params": params(1, badge_add_num=None)}),
