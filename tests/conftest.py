@@ -24,10 +24,10 @@ def postgresql() -> Iterator[PostgresqlServer]:
 
 @pytest.fixture
 async def postgresql_url(postgresql: PostgresqlServer) -> AsyncIterator[str]:
-    """A fresh database with the current schema."""
-    url = await postgresql.create()
+    """An empty database with the current schema."""
+    url = await postgresql.borrow()
     yield url
-    await postgresql.drop(url)
+    await postgresql.give_back(url)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -17,11 +17,18 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from clarion.store.migrate import migrate
+from clarion.store.migrate import HEAD, migrate
+from clarion.store.schema import metadata
 
 T = TypeVar("T")
 
 _TEMPLATE = "migrated"
+_EMPTY = f"""
+SET lock_timeout = '1s';
+{" ".join(f"DELETE FROM {table};" for table in metadata.tables)}
+INSERT INTO catalog (id, revision) VALUES (1, 0);
+UPDATE alembic_version SET version_num = '{HEAD}';
+"""
 
 
 class PostgresqlServer:
@@ -40,6 +47,7 @@ class PostgresqlServer:
         self.url: str = self._server.get_uri()
         self._numbers = itertools.count(1)
         self._has_template = False
+        self._idle: list[str] = []
         _apart(self._admin("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"))
 
     def url_of(self, database: str) -> str:
@@ -55,10 +63,20 @@ class PostgresqlServer:
         await self._admin(f"CREATE DATABASE {name}" + (f" TEMPLATE {_TEMPLATE}" if migrated else ""))
         return self.url_of(name)
 
-    async def drop(self, url: str) -> None:
-        """Remove a database, whoever is connected to it."""
-        name = url.partition("?")[0].rpartition("/")[2]
-        await self._admin(f"DROP DATABASE {name} WITH (FORCE)")
+    async def borrow(self) -> str:
+        """A database as it is after the migrations; one that was given back, if there is one."""
+        return self._idle.pop() if self._idle else await self.create()
+
+    async def give_back(self, url: str) -> None:
+        """Empty a database for the next test: that takes a tenth of the time of a new one."""
+        connection = await asyncpg.connect(url)
+        try:
+            await connection.execute(_EMPTY)
+            self._idle.append(url)
+        except asyncpg.PostgresError:
+            pass  # the test left it in disorder; it goes with the server
+        finally:
+            await connection.close()
 
     def control(self, *command: str) -> None:
         """Run pg_ctl: `stop`, `start`, …"""
