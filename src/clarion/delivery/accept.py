@@ -48,8 +48,7 @@ class NewMessage(NamedTuple):
     msg_key: str
 
 
-@dataclass(frozen=True, slots=True)
-class NewTask:
+class NewTask(NamedTuple):
     """A push that passed all rules.
 
     Attributes:

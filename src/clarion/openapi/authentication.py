@@ -15,7 +15,7 @@ from typing import Protocol
 from clarion.clock import Clock
 from clarion.openapi.errors import GatewayError, GatewayFault
 from clarion.openapi.nonces import NonceJournal, NonceMemory
-from clarion.openapi.parameters import find_parameter, parse_form
+from clarion.openapi.parameters import find_parameter, parse, parse_form
 from clarion.openapi.registry import Action
 from clarion.openapi.signature import ACS3, Authorization, HeaderSignature, RpcSignature, incomplete
 from clarion.tenants.model import AccessKey
@@ -49,11 +49,16 @@ class Request:
         headers: all headers by lower-case name; of a repeated one the trimmed values, sorted, joined by `,`.
         body: the exact bytes of the body.
 
+    Attributes:
+        parameters: those of query and body in one map.
+        is_unicode: whether all of them came as UTF-8.
+        wire: query and body as they were sent, joined by `&`.
+
     Raises:
         GatewayError: the parameters break a limit of `parse_form`.
     """
 
-    __slots__ = ("_query_parameters", "body", "header_signed", "headers", "method", "parameters", "query")
+    __slots__ = ("body", "header_signed", "headers", "is_unicode", "method", "parameters", "query", "wire")
 
     def __init__(self, method: str, query: bytes, headers: Mapping[bytes, bytes], body: bytes) -> None:
         self.method = method
@@ -61,9 +66,9 @@ class Request:
         self.headers = headers
         self.body = body
         self.header_signed = headers.get(b"authorization", b"").lstrip().startswith(_ACS3_FAMILY)
-        self._query_parameters = parse_form(query)
-        form = parse_form(body)
-        self.parameters = {**self._query_parameters, **form} if self._query_parameters else form
+        # The first of equal names counts, so the body's beat the query's.
+        self.wire = body + b"&" + query if query and body else query or body
+        self.parameters, self.is_unicode = parse(self.wire)
 
     @property
     def action(self) -> str | None:
@@ -92,13 +97,12 @@ class Request:
             if b"x-acs-signature-nonce" in headers:
                 raise incomplete("The header Authorization is absent.")
             raise GatewayError(GatewayFault.PARAMETER_MISSING, name="AccessKeyId")
-        wire = self.query + b"&" + self.body if self.query and self.body else self.query or self.body
         return Credentials(
             parameters["AccessKeyId"],
             _required(parameters.get("Timestamp"), "Timestamp"),
             _required(parameters.get("SignatureNonce"), "SignatureNonce"),
             bool(parameters.get("SecurityToken")),
-            RpcSignature(self.method, parameters, wire),
+            RpcSignature(self.method, parameters, self.wire),
         )
 
     def _header_credentials(self) -> Credentials:
@@ -109,7 +113,7 @@ class Request:
             _required(headers.get(b"x-acs-date", b"").decode("latin-1"), "Timestamp"),
             _required(headers.get(b"x-acs-signature-nonce", b"").decode("latin-1"), "SignatureNonce"),
             bool(headers.get(b"x-acs-security-token")),
-            HeaderSignature(authorization, self.method, self._query_parameters, headers, self.body),
+            HeaderSignature(authorization, self.method, parse_form(self.query), headers, self.body),
         )
 
     def _named(self, header: bytes, parameter: str) -> str | None:

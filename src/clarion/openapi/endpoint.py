@@ -20,7 +20,7 @@ from clarion.clock import Clock
 from clarion.failures import StoreUnavailable
 from clarion.openapi.authentication import Authenticator, Request, authorize
 from clarion.openapi.errors import GatewayError, GatewayFault
-from clarion.openapi.parameters import MAX_BODY, find_parameter, is_unicode, parse_form
+from clarion.openapi.parameters import MAX_BODY, find_parameter, parse_form
 from clarion.openapi.registry import Action, Call, Registry
 from clarion.openapi.render import Format, choose_format, render
 from clarion.results import Refusal, ResultCode
@@ -184,7 +184,7 @@ class RpcEndpoint:
         key, nonce_hash = await self._authenticator.authenticate(credentials)
         exchange.app_id = find_parameter(request.parameters, "AppId") or ""
         authorize(key, action, request.parameters)
-        if not is_unicode(request.parameters):
+        if not request.is_unicode:
             exchange.refuse(action, Refusal(ResultCode.REQUEST_SHOULD_BE_UTF8))
             return
         params = action.schema.read(request.parameters)

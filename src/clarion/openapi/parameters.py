@@ -29,24 +29,29 @@ _TO_QUOTED_PRINTABLE = bytes.maketrans(b"%&=+", b"=\x00\x01 ")
 def parse_form(raw: bytes) -> dict[str, str]:
     """Decode `application/x-www-form-urlencoded` bytes; `+` is a blank, names without `=` have an empty value.
 
-    Bytes that are not UTF-8 become lone surrogates (see `is_unicode`), so that a signature over
-    them can still be checked.
+    Bytes that are not UTF-8 become lone surrogates, so that a signature over them can still be checked.
 
     Raises:
         GatewayError: more than `MAX_PARAMETERS`, a name over `MAX_NAME` bytes, a NUL character.
     """
+    return parse(raw)[0]
+
+
+def parse(raw: bytes) -> tuple[dict[str, str], bool]:
+    """As `parse_form`, and whether everything was UTF-8."""
     if not raw:
-        return {}
+        return {}, True
     ampersands = raw.count(b"&")
     if ampersands >= MAX_PARAMETERS:
         raise GatewayError(GatewayFault.PARAMETERS_TOO_MANY, limit=MAX_PARAMETERS)
-    parameters = _decode_at_once(raw, ampersands)
+    parameters, unicode = _decode_at_once(raw, ampersands), True
     if parameters is None:
         parameters = _decode_carefully(raw)
+        unicode = is_unicode(parameters)
     parameters.pop("", None)
     if len(max(parameters, key=len, default="")) > MAX_NAME // _MAX_UTF8:
         _check_names(parameters)
-    return parameters
+    return parameters, unicode
 
 
 def is_unicode(parameters: Mapping[str, str]) -> bool:

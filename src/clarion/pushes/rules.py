@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from clarion.channels.message import Activity, PushContent, Sms, encode_content
 from clarion.delivery.accept import TargetType
@@ -38,6 +38,7 @@ _TARGET_TYPES = {int(kind): kind for kind in TargetType}
 _POSITIVE = re.compile(r"0*[1-9][0-9]{0,8}")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 _STYLES = (0, 1, 2)
+_STRATEGIES = tuple(map(int, Strategy))
 _FLAGS = (0, 1)
 _NOTIFY_TYPES = ("notify", "transparent")
 _CLASSIFICATIONS = ("0", "1")
@@ -56,16 +57,14 @@ class Limits:
     max_expired_seconds: int = 7 * 24 * 3600
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """One target and the caller's key for its message."""
 
     target: str
     msg_key: str
 
 
-@dataclass(frozen=True, slots=True)
-class SimplePush:
+class SimplePush(NamedTuple):
     """A PushSimple request that kept all rules."""
 
     task_name: str
@@ -171,7 +170,7 @@ def check_validity(text: str | None, limits: Limits) -> int:
 
 def check_strategy(form: PushForm) -> None:
     """Whether the push can be carried out when it is wanted. Raises `Refusal` 3028."""
-    strategy = _one_of("StrategyType", form.strategy_type, tuple(map(int, Strategy)), 0)
+    strategy = _one_of("StrategyType", form.strategy_type, _STRATEGIES, 0)
     if strategy != Strategy.IMMEDIATE:
         _invalid(
             "timed and cyclic pushes (StrategyType 1, 2) are not available in this version; use StrategyType 0"
