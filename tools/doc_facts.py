@@ -1,0 +1,152 @@
+"""What the generated documents say and the program need not know; tables keyed by the program's own names."""
+
+from __future__ import annotations
+
+from clarion.delivery.states import MessageStatus, Stage
+from clarion.link.protocol import Failure
+from clarion.openapi.errors import GatewayFault
+
+_OLDEST, _MIDDLE, _NEWEST = "2019-08-21", "2020-07-10", "2020-10-28"
+_ALL, _NEWER = (_OLDEST, _MIDDLE, _NEWEST), (_MIDDLE, _NEWEST)
+
+ACTIONS = (
+    ("PushSimple", _ALL, "one message to each of up to 10 targets"),
+    ("PushTemplate", _ALL, "the same, text from a template"),
+    ("PushMultiple", _ALL, "a template for up to 400 targets, each with its own values"),
+    ("PushBroadcast", _ALL, "a template for every device of a platform"),
+    ("PushBind", (_NEWEST,), "give a device a user"),
+    ("PushUnBind", (_NEWEST,), "take the user away again"),
+    ("PushReport", (_NEWEST,), "tell of a device and its vendor token"),
+    ("PushQueryDeviceState", _NEWER, "what is known of a device or user, and whether it is online"),
+    ("RevokePushMessage", _NEWER, "withdraw one message"),
+    ("RevokePushTask", _NEWER, "withdraw a multiple push or broadcast"),
+    ("QueryPushAnalysisCoreIndex", _NEWER, "figures of a period"),
+    ("QueryPushAnalysisTaskList", _NEWER, "list of tasks"),
+    ("QueryPushAnalysisTaskDetail", _NEWER, "figures of one task"),
+    ("QueryPushSchedulerList", _NEWER, "timed and cyclic pushes to come"),
+    ("QueryMpsSchedulerList", _NEWER, "the same under its older name"),
+    ("CancelPushScheduler", _NEWER, "cancel timed and cyclic pushes"),
+    ("CancelMpsScheduler", (_MIDDLE,), "the same under its older name"),
+    ("CreateTemplate", _NEWER, "make a template"),
+    ("DeleteTemplate", _NEWER, "delete a template"),
+    ("GetTemplate", _NEWER, "read a template"),
+    ("ListTemplatePage", _NEWER, "list templates"),
+)
+"""The actions of the API: name, the versions whose official clients have it, what it does."""
+
+_VENDOR = "kept for vendor channels"
+_IGNORED = "accepted, not used"
+_DETAIL = "at most 128 characters; kept"
+
+PARAMETERS = {
+    "Title": "empty: 3024",
+    "Content": "empty: 3024; at most 2,048 bytes of UTF-8",
+    "Uri": "where a tap leads",
+    "ChannelId": "passed on to the device",
+    "UserId": "at most 256 characters",
+    "DeliveryToken": "1 to 512 letters, digits or `_-.:=+/@~`",
+    **dict.fromkeys(("AppVersion", "Channel", "ConnectType", "Imei", "Imsi", "Model", "PushVersion"), _DETAIL),
+    "DeliveryType": "1 Android, 2 iOS, 7 HarmonyOS device; 3 user; 5, 6 live activity (waits for a channel)",
+    "ExpiredSeconds": "1 to `max_expired_seconds`",
+    "TaskName": "absent or empty: 3019; at most 256 characters",
+    "TargetMsgkey": "JSON map of target to message key, 1 to 10 entries",
+    "ExtendedParams": "JSON map of at most 20 keys; reaches the device as given",
+    "StrategyType": "0; 1 and 2 are refused with 3028",
+    "StrategyContent": _IGNORED,
+    "NotifyType": "`notify` or `transparent`",
+    "PushAction": "0 web address, 1 page of the app",
+    "PushStyle": "0, 1 or 2",
+    "Silent": "0 or 1; passed on to the device",
+    "ImageUrls": "JSON map; the own link uses `defaultUrl`",
+    "IconUrls": "JSON map; the own link uses `defaultUrl`",
+    "Classification": f"`0` or `1`; {_VENDOR}",
+    "ThirdChannelCategory": f"JSON map; {_VENDOR}",
+    "NotifyLevel": f"JSON map; {_VENDOR}",
+    "MiChannelId": _VENDOR,
+    "TransparentMessagePayload": _VENDOR,
+    "TransparentMessageUrgency": _VENDOR,
+    "VendorTemplate": f"JSON map; {_VENDOR}",
+    "ActivityEvent": f"`update` or `end`; {_VENDOR}",
+    "ActivityContentState": _VENDOR,
+    "DismissalDate": _VENDOR,
+    "SmsStrategy": "checked and kept; no SMS is sent",
+    "SmsSignName": "checked and kept; no SMS is sent",
+    "SmsTemplateCode": "checked and kept; no SMS is sent",
+    "SmsTemplateParam": "checked and kept; no SMS is sent",
+    "OsType": "1 Android, 2 iOS, 7 (or 3) HarmonyOS",
+    "PhoneNumber": "kept; no SMS is sent",
+    "ThirdChannel": "2 Apple, 4 Xiaomi, 5 Huawei, 6 FCM, 7 OPPO, 8 vivo, 9 Honor, 10 HarmonyOS; kept",
+    "ThirdChannelDeviceToken": "kept; no vendor channel sends yet",
+    "TenantId": _IGNORED,
+    "PushQueryDeviceState.TenantId": "refused with 8013 if the app has another one",
+    "PushQueryDeviceState.TargetType": "1 device, 2 user (not the codes of `DeliveryType`)",
+}
+"""What a parameter does in this version; `Action.Name` goes before `Name`."""
+
+WHEN = {
+    GatewayFault.METHOD_NOT_ALLOWED: "neither GET nor POST",
+    GatewayFault.ACTION_NOT_FOUND: "no such action in this version of Clarion, or a path other than `/`",
+    GatewayFault.VERSION_INVALID: "a version other than the three",
+    GatewayFault.BODY_TOO_LARGE: "a body or query string over 1 MiB",
+    GatewayFault.BODY_TIMEOUT: "the body took longer than `body_timeout`",
+    GatewayFault.CONTENT_TYPE: "a body of another type",
+    GatewayFault.PARAMETERS_TOO_MANY: "more than 2,000 parameters",
+    GatewayFault.NAME_TOO_LONG: "a name over 128 bytes",
+    GatewayFault.VALUE_HAS_NUL: "a NUL character in a name or value",
+    GatewayFault.PARAMETER_MISSING: "a required parameter is absent (`MissingAppId` …); a present but empty one "
+    "goes on to the business rules",
+    GatewayFault.PARAMETER_INVALID: "a number that is none (`InvalidDeliveryType` …)",
+    GatewayFault.KEY_NOT_FOUND: "no such access key",
+    GatewayFault.KEY_INACTIVE: "the key was disabled with `clarion key disable`",
+    GatewayFault.STS_UNSUPPORTED: "a `SecurityToken` came along",
+    GatewayFault.BEARER_UNSUPPORTED: "a bearer token instead of a signature",
+    GatewayFault.ID_TOKEN_UNSUPPORTED: "an identity token instead of a signature",
+    GatewayFault.SIGNATURE_METHOD: "another signature algorithm",
+    GatewayFault.SIGNATURE_INCOMPLETE: "no signature, or a malformed `Authorization`",
+    GatewayFault.SIGNATURE_MISMATCH: "wrong secret, or a changed request (signature in the parameters)",
+    GatewayFault.HEADER_SIGNATURE_MISMATCH: "the same for ACS3; behind a proxy usually a changed `Host`",
+    GatewayFault.NONCE_USED: "the request came before",
+    GatewayFault.TIMESTAMP_FORMAT: "not `YYYY-MM-DDThh:mm:ssZ`",
+    GatewayFault.TIMESTAMP_EXPIRED: "more than 15 minutes from the server's clock, either way",
+    GatewayFault.FORBIDDEN: "the key's role or app does not cover the action",
+    GatewayFault.THROTTLED: "a rate limit",
+    GatewayFault.INTERNAL: "a fault of the server; its log has the request id",
+    GatewayFault.UNAVAILABLE: "the database is away before the action began; try again",
+}
+
+STATUSES = {
+    MessageStatus.WAITING_FOR_VERIFY: "not yet checked (not used in this version)",
+    MessageStatus.DEVICE_NOT_ONLINE_OR_NO_RESPONSE: "the device is offline, or has not acknowledged yet",
+    MessageStatus.NO_BIND_INFO: "no device is bound to the user",
+    MessageStatus.ACKED: "a device has it",
+    MessageStatus.MSG_EXPIRED: "its validity ended before any device had it",
+    MessageStatus.NONE: "unknown (not used in this version)",
+}
+
+STAGES = {
+    Stage.ACCEPTED: "the push was accepted",
+    Stage.PLANNED: "its devices were looked for",
+    Stage.SENT: "it was written to a device's connection",
+    Stage.ACKED: "a device acknowledged it",
+    Stage.OPENED: "the device's user opened it",
+    Stage.IGNORED: "the device's user swiped it away",
+    Stage.BOUND: "its user was bound to a device",
+    Stage.UNBOUND: "its user was unbound from a device",
+    Stage.EXPIRED: "its validity ended",
+}
+
+FAILURES = {
+    Failure.REPLACED: ("a newer connection of the same device", "nothing: the newer one serves it"),
+    Failure.BAD_CREDENTIALS: ("unknown device, or wrong signature", "registers again"),
+    Failure.STALE_NONCE: ("the nonce is not this connection's", "signs the nonce of the challenge it was sent"),
+    Failure.HELLO_TIMEOUT: ("no good hello within 10 seconds", "reconnects"),
+    Failure.TOO_SLOW: ("it did not read what was sent", "reconnects; its messages are kept"),
+    Failure.MALFORMED: ("a frame that is none", "is mended"),
+    Failure.OUT_OF_TURN: ("a frame before `welcome`, or a second hello", "is mended"),
+    Failure.VERSION: ("another version of the protocol", "is mended"),
+    Failure.IDLE: ("silent for 1.5 heart-beats", "reconnects; pings more often"),
+    Failure.REFUSED: ("the app takes no connections now", "reconnects later"),
+    Failure.BINARY: ("a binary message", "is mended"),
+    Failure.INTERNAL: ("a fault of the server, or its database is away", "reconnects; nothing is lost"),
+}
+"""Why the server ends a connection, and what the device does."""

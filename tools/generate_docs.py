@@ -1,0 +1,250 @@
+"""Write the parts of the documents that say what the code says.
+
+`python -m tools.generate_docs` rewrites them; with `--check` it names the documents that are stale and exits 1.
+A part stands between `<!-- generated: name -->` and `<!-- end: name -->`; the words around it are written by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from clarion.app import Foundation, Server
+from clarion.clock import SystemClock
+from clarion.delivery.states import MOVES as MESSAGE_MOVES
+from clarion.delivery.states import OPEN, MessageStatus, Outcome, Stage
+from clarion.link.protocol import Failure
+from clarion.link.session import MOVES as SESSION_MOVES
+from clarion.link.session import State
+from clarion.observability.metrics import Metrics
+from clarion.openapi.actions.devices import device_actions
+from clarion.openapi.actions.pushes import push_actions
+from clarion.openapi.errors import GatewayFault
+from clarion.openapi.registry import VERSIONS, Action, Registry
+from clarion.openapi.schema import Kind
+from clarion.results import ResultCode
+from clarion.settings import PREFIX, Settings
+from tools import doc_facts as facts
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "clarion"
+
+Parts = Mapping[str, str]
+"""Generated texts of one document, by name."""
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table."""
+    heads = list(columns)
+    lines = [heads, ["---"] * len(heads), *([_cell(value) for value in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def code(value: object) -> str:
+    """Markdown for a literal; nothing for an empty one."""
+    return f"`{value}`" if str(value) else ""
+
+
+def architecture() -> Parts:
+    """Both state machines as diagrams."""
+    return {
+        "message states": _diagram(
+            {status: moves for status, moves in MESSAGE_MOVES.items() if status is not MessageStatus.NONE},
+            [status for status in MessageStatus if status in OPEN],
+            lambda status: f"{status.value} {status.label}",
+        ),
+        "session states": _diagram(SESSION_MOVES, [State.AWAITING_HELLO], lambda state: state.value),
+    }
+
+
+def _diagram(moves: Mapping[Any, frozenset[Any]], first: list[Any], label: Callable[[Any], str]) -> str:
+    lines = [f'    state "{label(state)}" as {state.name}' for state in moves]
+    lines += [f"    [*] --> {state.name}" for state in first]
+    lines += [
+        f"    {state.name} --> {to.name}" for state, targets in moves.items() for to in moves if to in targets
+    ]
+    lines += [f"    {state.name} --> [*]" for state, targets in moves.items() if not targets]
+    return "\n".join(["```mermaid", "stateDiagram-v2", *lines, "```"])
+
+
+def errors() -> Parts:
+    """Every code that a caller, a device or an operator can meet."""
+    given, raised = _used("ResultCode"), _used("GatewayFault")
+    return {
+        "result codes": table(
+            ("code", "name", "text", "when", "today"),
+            ((code(r.code), r.name, r.text, r.trigger, "yes" if r.name in given else "–") for r in ResultCode),
+        ),
+        "gateway errors": table(
+            ("HTTP", "code", "message", "when", "today"),
+            (
+                (f.status, code(f.code), f.message, facts.WHEN[f], "yes" if f.name in raised else "–")
+                for f in GatewayFault
+            ),
+        ),
+        "message statuses": table(
+            ("status", "name", "meaning"),
+            ((code(s.value), s.label, facts.STATUSES[s]) for s in MessageStatus),
+        ),
+        "trace stages": table(("stage", "what happened"), ((code(s.value), facts.STAGES[s]) for s in Stage)),
+        "trace outcomes": table(
+            ("outcome", "cause", "next step"), ((code(o.label), o.cause, o.next_step) for o in Outcome)
+        ),
+        "close codes": table(
+            ("close", "`error`", "why", "what the device does"),
+            (
+                (f.close_code, code(f.error_code or ""), *facts.FAILURES[f])
+                for f in sorted(Failure, key=lambda f: f.close_code)
+            ),
+        ),
+    }
+
+
+def _used(enum: str) -> frozenset[str]:
+    """Members of an enum that the program names anywhere, which is: can give."""
+    found = re.compile(rf"\b{enum}\.([A-Z0-9_]+)")
+    return frozenset(name for file in SOURCE.rglob("*.py") for name in found.findall(file.read_text("utf-8")))
+
+
+def coverage() -> Parts:
+    """Every action and version, and the parameters of those that are served."""
+    served = {action.name: action for action in registry()}
+    return {
+        "actions": table(
+            ("action", *VERSIONS, "today", "role of the key", "what it does"),
+            (
+                (
+                    name,
+                    *("yes" if version in versions else "–" for version in VERSIONS),
+                    "**served**" if name in served else "not yet",
+                    served[name].role.value if name in served else "",
+                    does,
+                )
+                for name, versions, does in facts.ACTIONS
+            ),
+        ),
+        "parameters": "\n\n".join(f"### {name}\n\n{_parameters(action)}" for name, action in served.items()),
+    }
+
+
+def _parameters(action: Action) -> str:
+    texts = {Kind.ANY: "JSON or flattened", Kind.LENIENT: "long or text", Kind.STRUCTS: "list"}
+    return table(
+        ("parameter", "type", "required", "today"),
+        (
+            (
+                code(parameter.name),
+                texts.get(parameter.kind, parameter.kind.value),
+                "yes" if parameter.required else "",
+                facts.PARAMETERS.get(f"{action.name}.{parameter.name}", facts.PARAMETERS.get(parameter.name, "")),
+            )
+            for parameter in action.schema.parameters
+        ),
+    )
+
+
+def registry() -> Registry:
+    """The actions of a server, with nothing behind them."""
+    nothing = cast(Any, None)
+    return Registry([*push_actions(nothing), *device_actions(nothing, nothing)])
+
+
+def operations() -> Parts:
+    """Settings and metrics."""
+    meanings = _attributes(Settings)
+    fields = msgspec.structs.fields(Settings)
+    return {
+        "settings": table(
+            ("name", "environment", "default", "meaning"),
+            (
+                (code(f.name), code(PREFIX + f.name.upper()), code(_shown(f.default)), meanings[f.name])
+                for f in fields
+            ),
+        ),
+        "metrics": table(("metric", "type", "labels", "meaning"), _metrics()),
+    }
+
+
+def _attributes(kind: type) -> dict[str, str]:
+    """What a class's docstring says of each attribute."""
+    lines = inspect.cleandoc((inspect.getdoc(kind) or "").partition("Attributes:\n")[2])
+    joined = re.sub(r"\n +", " ", lines)
+    return {name: text.rstrip(".") for name, text in re.findall(r"^(\w+): (.+)$", joined, re.MULTILINE)}
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(_shown, value))
+    if isinstance(value, Enum):
+        return str(value.value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _metrics() -> Iterable[tuple[str, str, str, str]]:
+    metrics = Metrics(["PushSimple"])
+    nothing = cast(Any, None)
+    server = Server(Foundation(Settings(), SystemClock(), nothing, nothing, bytes(32)))
+    server._add_gauges(metrics)  # noqa: SLF001
+    for metric in metrics.registry.collect():
+        name = metric.name + ("_total" if metric.type == "counter" else "")
+        labels = sorted({label for sample in metric.samples for label in sample.labels} - {"le"})
+        yield code(name), metric.type, ", ".join(map(code, labels)), metric.documentation
+
+
+DOCUMENTS: Mapping[str, Callable[[], Parts]] = {
+    "docs/architecture.md": architecture,
+    "docs/coverage.md": coverage,
+    "docs/errors.md": errors,
+    "docs/operations.md": operations,
+}
+
+
+def render(text: str, parts: Parts) -> str:
+    """`text` with its generated parts made anew.
+
+    Raises:
+        ValueError: the document has no place for a part, or a place for one that there is not.
+    """
+    places = re.findall(r"^<!-- generated: (.+) -->$", text, re.MULTILINE)
+    if sorted(places) != sorted(parts):
+        raise ValueError(f"places {sorted(places)} for the parts {sorted(parts)}")
+    for name, part in parts.items():
+        begin, end = f"<!-- generated: {name} -->\n", f"<!-- end: {name} -->"
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}\n{part}\n\n{end}{rest.partition(end)[2]}"
+    return text
+
+
+def main() -> int:
+    """The command; its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tools.generate_docs", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if something is stale")
+    check = parser.parse_args().check
+    stale = []
+    for name, parts in DOCUMENTS.items():
+        file = ROOT / name
+        text = file.read_text("utf-8")
+        fresh = render(text, parts())
+        if fresh != text:
+            stale.append(name)
+            if not check:
+                file.write_text(fresh, "utf-8")
+    for name in stale:
+        print(f"{name} is stale; run `make docs`" if check else f"wrote {name}")
+    return int(check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
