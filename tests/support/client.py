@@ -86,7 +86,9 @@ class Connection:
         """
         async with asyncio.timeout(ANSWER_SECONDS):
             try:
-                head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                head = "HTTP/1.1 100 "
+                while head.startswith("HTTP/1.1 100 "):
+                    head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
                 status, *lines = head.rstrip().split("\r\n")
                 headers = dict(line.lower().split(": ", 1) for line in lines)
                 if headers.get("transfer-encoding") == "chunked":

@@ -23,13 +23,13 @@ from tests.support.tenants import APP_ID, WORKSPACE_ID
 _RETRY_SECONDS = 0.05
 
 
-def registration(app_secret: str, app_id: str = APP_ID, **changes: object) -> dict[str, object]:
+def registration(app_secret: str, **changes: object) -> dict[str, object]:
     """A signed registration of an Android device; `changes` are made after signing."""
     now, nonce = SystemClock().now_ms(), secrets.token_hex(16)
     signature = sign_registration(
-        app_secret.encode(), app_id, WORKSPACE_ID, Platform.ANDROID, timestamp=now, nonce=nonce
+        app_secret.encode(), APP_ID, WORKSPACE_ID, Platform.ANDROID, timestamp=now, nonce=nonce
     )
-    request = RegistrationRequest(app_id, WORKSPACE_ID, Platform.ANDROID, now, nonce, signature)
+    request = RegistrationRequest(APP_ID, WORKSPACE_ID, Platform.ANDROID, now, nonce, signature)
     return {**msgspec.to_builtins(request), **changes}
 
 
