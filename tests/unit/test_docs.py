@@ -20,7 +20,6 @@ from clarion.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-WRITTEN_BY_BENCH = ROOT / "docs" / "benchmarks.md"
 
 RESULT_CODES = """
 OK SUCCESS
@@ -220,8 +219,6 @@ def test_links_lead_somewhere(page: Path) -> None:
             continue
         path, _, anchor = link.partition("#")
         target = (page.parent / path).resolve() if path else page
-        if target == WRITTEN_BY_BENCH:
-            continue
         assert target.exists(), link
         assert target.is_relative_to(ROOT), link
         if anchor:
