@@ -121,11 +121,11 @@ class Inbox:
 
     def sent(self, device: int, written: Sequence[int]) -> asyncio.Future[None]:
         """Note that messages were written to the device's connection."""
-        return self._writer.submit(_sent, self._step(device, written))
+        return self._writer.submit(_sent, self._step(device, written), urgent=False)
 
     def acked(self, device: int, acknowledged: Sequence[int]) -> asyncio.Future[None]:
         """Record a device's acks; messages that it was not owed are ignored. Durable when the future is done."""
-        return self._writer.submit(_acked, self._step(device, acknowledged))
+        return self._writer.submit(_acked, self._step(device, acknowledged), urgent=False)
 
     def reported(self, device: int, message: int, stage: Stage) -> asyncio.Future[None]:
         """Record that the device's user opened or ignored a message.
@@ -133,7 +133,7 @@ class Inbox:
         A repeat changes nothing, nor does a report of a message that the device has not acknowledged.
         """
         report = _Report(device, message, stage, self._ids.next(), self._clock.now_ms())
-        return self._writer.submit(_reported, report)
+        return self._writer.submit(_reported, report, urgent=False)
 
     def _step(self, device: int, ids: Sequence[int]) -> _Step:
         return _Step(device, ids, self._ids.next(), self._clock.now_ms())

@@ -38,6 +38,7 @@ class GroupWriter:
         database: where to write.
         limit: most commands in one transaction.
         backlog: most commands waiting; beyond that callers get `StoreUnavailable` at once.
+        linger: how long commands that are not urgent wait for company, s.
 
     Attributes:
         fault: why the last transaction could not be committed; None while all is well.
@@ -45,8 +46,13 @@ class GroupWriter:
         commands: commands that they carried out.
     """
 
-    def __init__(self, database: Database, *, limit: int = 512, backlog: int = 20_000) -> None:
+    def __init__(
+        self, database: Database, *, limit: int = 512, backlog: int = 20_000, linger: float = 0.02
+    ) -> None:
         self._database = database
+        self._linger = linger
+        self._timer: asyncio.TimerHandle | None = None
+        self._urgent = False
         self._limit = limit
         self._backlog = backlog
         self._pending: list[_Pending] = []
@@ -66,33 +72,56 @@ class GroupWriter:
         """Let `rider` run first in every transaction from now on."""
         self._riders.append(rider)
 
-    def submit(self, handler: Handler[C, R], command: C) -> asyncio.Future[R]:
+    def submit(self, handler: Handler[C, R], command: C, *, urgent: bool = True) -> asyncio.Future[R]:
         """Have `handler` carry out `command` in the next transaction.
 
         The future is resolved after the commit. It fails with `StoreUnavailable` when nothing was committed,
         with the handler's `Refusal`, or with the error of this command alone.
+
+        Args:
+            handler: carries out a batch of such commands.
+            command: what it needs to know.
+            urgent: False for what nobody waits for: it goes along with the next urgent command, or after
+                `linger` seconds.
         """
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         if len(self._pending) >= self._backlog:
             future.set_exception(StoreUnavailable(f"{len(self._pending)} writes are waiting"))
             return future
         self._pending.append((handler, command, future))
-        if self._running is None:
-            self._running = asyncio.create_task(self._run(), name="group-writer")
+        if urgent:
+            self._urgent = True
+            self._start()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._linger, self._start)
         return future
 
     async def drain(self) -> None:
         """Wait until everything that was submitted is committed or has failed."""
-        while self._running is not None:
-            await asyncio.wait([self._running])
+        while self._pending or self._running is not None:
+            self._urgent = True
+            await asyncio.wait([self._start()])
+
+    def _start(self) -> asyncio.Task[None]:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._running is None:
+            self._running = asyncio.create_task(self._run(), name="group-writer")
+        return self._running
 
     async def _run(self) -> None:
         try:
             while self._pending:
                 group, self._pending = self._pending[: self._limit], self._pending[self._limit :]
+                self._urgent = bool(self._pending)
                 await self._commit(group)
+                if not self._urgent:
+                    break
         finally:
             self._running = None
+            if self._pending and self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(self._linger, self._start)
 
     async def _commit(self, group: list[_Pending]) -> None:
         try:
