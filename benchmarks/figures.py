@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -124,7 +125,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 def table(figures: Sequence[Figure]) -> Table:
     """The figures for a terminal."""
     shown = Table(box=None, pad_edge=False, header_style="bold")
-    shown.add_column("figure")
+    shown.add_column("figure", no_wrap=True)
     for name in ("value", "unit", "floor", "aim"):
         shown.add_column(name, justify="left" if name == "unit" else "right", no_wrap=True)
     shown.add_column("verdict", no_wrap=True)
@@ -144,13 +145,29 @@ def table(figures: Sequence[Figure]) -> Table:
     return shown
 
 
+def terminal() -> Console:
+    """Where figures are shown; a file or a pipe gets lines that are long enough for the table."""
+    console = Console()
+    return console if console.is_terminal else Console(width=140)
+
+
 def stage(text: str) -> None:
     """Tell whoever waits what is being done."""
     print(text, file=sys.stderr, flush=True)
 
 
+def stop_on_signals() -> None:
+    """Let SIGTERM and Ctrl-C end the program as an exception, so that what it started is stopped too.
+
+    Ctrl-C has to be asked for: a shell script starts its background commands with SIGINT ignored.
+    """
+    for number_of_signal in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number_of_signal, signal.default_int_handler)
+
+
 def run_script(measure: Callable[[], list[Figure]]) -> None:
     """The main program of a benchmark: a table, or with `--json` the figures for the runner."""
+    stop_on_signals()
     try:
         figures = measure()
     except BenchmarkFailed as error:
@@ -160,4 +177,4 @@ def run_script(measure: Callable[[], list[Figure]]) -> None:
     if "--json" in sys.argv[1:]:
         print(msgspec.json.encode(figures).decode())
     else:
-        Console().print(table(figures))
+        terminal().print(table(figures))

@@ -1,11 +1,11 @@
 """CPU of the server for one message to 5,000 connected devices.
 
 The link's listener, hub and sessions run in this process on one core, over real sockets, with a backend that stores
-nothing; the devices are in another process on another core. "Handed to sockets" is the process time from the first
-call of `Hub.broadcast` until no byte waits in any transport, in slices of 500 devices, to devices that do not
-acknowledge. "Acknowledged" is the same until the backend has been told of every ack. The peer is a bare loop of
-`transport.write` of the same frame to the same sockets in the same slices, taken in turn with the broadcasts: what
-the kernel's send costs. The least of ten rounds is reported.
+nothing; the devices are in another process on another core. "To sockets" is the process time from the first call of
+`Hub.broadcast` until no byte waits in any transport, in slices of 500 devices, to devices that do not acknowledge.
+"With ack" is the same until the backend has been told of every ack. The peer is a bare loop of `transport.write` of
+the same frame to the same sockets in the same slices, taken in turn with the broadcasts: what the kernel's send
+costs. The least of ten rounds is reported.
 """
 
 # ruff: noqa: ARG002 - the backend ignores most of what it is told
@@ -141,14 +141,14 @@ async def _measure() -> list[Figure]:
     handed, bare, acknowledged = handed[WARM_UP:], bare[WARM_UP:], acknowledged[WARM_UP:]
     return [
         Figure(
-            name="CPU of a delivery, handed to sockets", value=min(handed), unit="µs", floor=12, aim=8,
+            name="CPU of a delivery, to sockets", value=min(handed), unit="µs", floor=12, aim=8,
             notes=f"rounds {listed(handed)}",
         ),
         Figure(
-            name="CPU of a delivery, acknowledged", value=min(acknowledged), unit="µs",
+            name="CPU of a delivery, with ack", value=min(acknowledged), unit="µs",
             notes=f"rounds {listed(acknowledged)}",
         ),
-        Figure(name="CPU of a bare transport.write", value=min(bare), unit="µs", notes=f"rounds {listed(bare)}"),
+        Figure(name="CPU of a bare write", value=min(bare), unit="µs", notes=f"rounds {listed(bare)}"),
         Figure(
             name="a delivery in bare writes",
             value=median(ours / theirs for ours, theirs in zip(handed, bare, strict=True)),

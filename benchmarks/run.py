@@ -23,7 +23,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from benchmarks.figures import BenchmarkFailed, Conditions, Figure, number, table
+from benchmarks.figures import BenchmarkFailed, Conditions, Figure, number, stop_on_signals, table, terminal
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results.json"
@@ -82,8 +82,8 @@ async def run_one(name: str, progress: Progress, limit: float) -> Result:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Stop the benchmark's own process group if it still runs: as by Ctrl-C, then for good."""
-    for number_of_signal in (signal.SIGINT, signal.SIGKILL):
+    """Stop the benchmark's own process group if it still runs: politely, then for good."""
+    for number_of_signal in (signal.SIGTERM, signal.SIGKILL):
         if process.returncode is not None:
             return
         with contextlib.suppress(ProcessLookupError):
@@ -162,7 +162,7 @@ def _stored() -> dict[str, Result]:
 
 def main(names: Sequence[str]) -> int:
     """Run the named benchmarks, or all; the exit status."""
-    console = Console()
+    console = terminal()
     if unknown := [name for name in names if name not in BENCHMARKS]:
         console.print(f"no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
         return 2
@@ -184,6 +184,7 @@ def main(names: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    stop_on_signals()
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,6 +45,29 @@ class _Ready(msgspec.Struct):
     link: str
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Seconds at some moment.
+
+    Attributes:
+        at: of the clock.
+        cpu: of CPU that all threads of the server have used.
+        core: for which its core was busy, whoever used it.
+    """
+
+    at: float
+    cpu: float
+    core: float
+
+    def cpu_since(self, before: Reading) -> float:
+        """CPU seconds of the server since `before`."""
+        return self.cpu - before.cpu
+
+    def others_since(self, before: Reading) -> float:
+        """The share of the core that other programs took since `before`, 0 to 1."""
+        return max(0.0, (self.core - before.core) - (self.cpu - before.cpu)) / (self.at - before.at)
+
+
 @dataclass(slots=True)
 class BenchServer:
     """A running server."""
@@ -54,10 +78,13 @@ class BenchServer:
     key: AccessKey
     devices: list[Registration]
 
-    def cpu_seconds(self) -> float:
-        """CPU time of all its threads so far."""
-        times = self.process.cpu_times()
-        return float(times.user + times.system)
+    def reading(self) -> Reading:
+        """What it and its core have done so far."""
+        own = self.process.cpu_times()
+        core = psutil.cpu_times(percpu=True)[SERVER_CORE]
+        # Guests' time is in that of the users.
+        busy = sum(core) - core.idle - core.iowait - core.guest - core.guest_nice
+        return Reading(time.perf_counter(), own.user + own.system, busy)
 
     def rss(self) -> int:
         """Resident memory, bytes."""
