@@ -14,7 +14,7 @@ from clarion import __version__
 from clarion.clock import SystemClock
 from clarion.link.registration import Platform, sign_registration
 from tests.sdk.cases import SIMPLE
-from tests.support.client import Answer, Connection, form, sign
+from tests.support.client import Answer, Connection, form, request_bytes, sign
 from tests.support.devices import registration
 from tests.support.server import ServerProcess, run_clarion
 from tests.support.tenants import APP_ID, WORKSPACE_ID, Key, Tenants, make_tenants
@@ -135,7 +135,7 @@ async def test_registration_that_is_too_large(connection: Connection) -> None:
 
 
 async def test_changes_are_known_within_a_second(
-    server_data_dir: Path, connection: Connection, tenants: Tenants
+    server: ServerProcess, server_data_dir: Path, tenants: Tenants
 ) -> None:
     async def clarion(*arguments: str) -> Any:
         done = await asyncio.to_thread(run_clarion, server_data_dir, *arguments, "--json")
@@ -144,19 +144,33 @@ async def test_changes_are_known_within_a_second(
 
     async def code(key: Key) -> str:
         push = {**SIMPLE, "AppId": "LATER", "WorkspaceId": "w"}
-        return (await connection.post(form(sign(key, "PushSimple", push)))).code
+        async with Connection(server.api) as connection:
+            return (await connection.post(form(sign(key, "PushSimple", push)))).code
+
+    async def soon(key: Key, wanted: str) -> None:
+        async with asyncio.timeout(2):  # the promised second, and one for a busy machine
+            while await code(key) != wanted:  # noqa: ASYNC110 - the promise is about what a client sees
+                await asyncio.sleep(0.05)
 
     assert await code(tenants.push) == "3007"
     await clarion("app", "create", "--app-id", "LATER", "--workspace-id", "w")
-    await asyncio.sleep(1)  # the promise
-    assert await code(tenants.push) == "OK"
+    await soon(tenants.push, "OK")
     made = await clarion("key", "create", "--role", "push")
     key = Key(made["accessKeyId"], made["accessKeySecret"])
-    await asyncio.sleep(1)
-    assert await code(key) == "OK"
+    await soon(key, "OK")
     await clarion("key", "disable", key.key_id)
-    await asyncio.sleep(1)
-    assert await code(key) == "InvalidAccessKeyId.Inactive"
+    await soon(key, "InvalidAccessKeyId.Inactive")
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/nothing", "/device/link"])
+async def test_answer_to_head_has_no_body(server: ServerProcess, connection: Connection, path: str) -> None:
+    await connection.send(request_bytes(server.api, "HEAD", path))
+    head = await connection.reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 ")
+    if b"connection: close" in head:
+        assert await connection.closed() == b""
+    else:
+        assert (await connection.request("GET", "/healthz")).status == 200
 
 
 async def test_log_is_json_without_secrets_or_texts(tmp_path: Path) -> None:

@@ -234,7 +234,7 @@ class GuardedProtocol(HttpToolsProtocol):
             lines += (name, b": ", value, b"\r\n")
         if not exchange.keep_alive:
             lines.append(b"connection: close\r\n")
-        lines += (b"\r\n", answer.body)
+        lines += (b"\r\n", b"" if exchange.request.method == "HEAD" else answer.body)
         self.transport.write(b"".join(lines))
         if not exchange.keep_alive:
             self.transport.close()
