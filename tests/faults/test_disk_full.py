@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="needs prlimit and /dev/full of Linux"),
 ]
 
-_LITTLE_ROOM = 32 * 1024
+_LITTLE_ROOM, _NO_ROOM = 32 * 1024, 4096
 
 
 async def test_full_disk_refuses_and_recovers(data_dir: Path) -> None:
@@ -38,7 +38,9 @@ async def test_full_disk_refuses_and_recovers(data_dir: Path) -> None:
                 await load.accepted(100)
                 journal = data_dir / "clarion.db-wal"
                 set_file_limit(server.process, journal.stat().st_size + _LITTLE_ROOM)
-                await load.refused(100)
+                await load.refused(50)
+                set_file_limit(server.process, _NO_ROOM)  # before, a small write still found its place
+                await load.refused(50)
                 ready = await other.request("GET", "/readyz")
                 alive = await other.request("GET", "/healthz")
                 body = json.dumps(registration(tenants.app_secret)).encode()
