@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -37,11 +38,13 @@ class Job:
         name: for the log.
         seconds: pause between two runs.
         run: does it once; True asks for the next run soon, because there is more.
+        end: what is to be done when the server stops.
     """
 
     name: str
     seconds: float
     run: Callable[[], Awaitable[bool]]
+    end: Callable[[], Awaitable[None]] | None = None
 
 
 class Jobs:
@@ -49,17 +52,22 @@ class Jobs:
 
     def __init__(self) -> None:
         self._tasks: list[asyncio.Task[None]] = []
+        self._ends: list[Callable[[], Awaitable[None]]] = []
 
     def start(self, jobs: Sequence[Job]) -> None:
         """Run `jobs` from now on."""
         self._tasks += [asyncio.create_task(_repeat(job), name=job.name) for job in jobs]
+        self._ends += [job.end for job in jobs if job.end is not None]
 
     async def stop(self) -> None:
-        """End all jobs at their next pause."""
+        """End all jobs at their next pause, and let each put its things in order."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        for end in self._ends:
+            with suppress(StoreUnavailable):
+                await end()
 
 
 _SOON_SECONDS = 0.05
@@ -141,7 +149,7 @@ def background_jobs(
         return False
 
     return [
-        Job("lease", _LEASE_SECONDS / 3, leads.renew),
+        Job("lease", _LEASE_SECONDS / 3, leads.renew, leads.resign),
         Job("directory", 0.5, refresh),
         Job("nonces", 1.0, flush),
         Job("expiry", 1.0, expire),

@@ -93,13 +93,13 @@ async def test_registration(connection: Connection, server: ServerProcess, tenan
 @pytest.mark.parametrize(
     ("changes", "status", "code"),
     [
-        ({"signature": "0" * 64}, 403, "BAD_SIGNATURE"),
-        ({"platform": "ios"}, 403, "BAD_SIGNATURE"),
+        ({"signature": "0" * 64}, 403, "SignatureDoesNotMatch"),
+        ({"platform": "ios"}, 403, "SignatureDoesNotMatch"),
         ({"appId": "UNKNOWN"}, 404, "UnknownApp"),
         ({"platform": "amiga"}, 400, "InvalidRequest"),
         ({"timestamp": "now"}, 400, "InvalidRequest"),
         ({"nonce": "short"}, 400, "InvalidRequest"),
-        ({"signature": "é" * 64}, 403, "BAD_SIGNATURE"),
+        ({"signature": "é" * 64}, 403, "SignatureDoesNotMatch"),
     ],
 )
 async def test_registration_is_refused(
@@ -116,7 +116,7 @@ async def test_stale_registration_is_refused(connection: Connection, tenants: Te
     )
     request = registration(tenants.app_secret, timestamp=then, nonce="12345678", signature=signature)
     answer = await _register(connection, request)
-    assert (answer.status, answer.code) == (403, "EXPIRED")
+    assert (answer.status, answer.code) == (403, "TimestampExpired")
 
 
 @pytest.mark.parametrize(

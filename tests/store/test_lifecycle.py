@@ -174,6 +174,7 @@ class TestTrace:
         clock.advance(1)
         (message,) = await system.owed_ids(device)
         await system.inbox.sent(device, [message])
+        assert (await system.trace(token)).hops[1].next
         clock.advance(1)
         await system.inbox.acked(device, [message])
         clock.advance(1)
@@ -187,7 +188,7 @@ class TestTrace:
         ]
         assert [hop.device for hop in found.hops] == [None, token, token, token]
         assert all(hop.cause for hop in found.hops)
-        assert found.hops[1].next
+        assert not found.hops[1].next, "an acknowledged frame needs nothing more"
         assert (found.target, found.msg_key, found.status, found.status_name) == (token, "key", 2, "Acked")
         assert (found.message_id, found.task_name, found.expire) == (str(message), "task", start + 3_600_000)
 

@@ -30,8 +30,8 @@ from clarion.cli.context import (
 from clarion.devices.model import BY_LABEL as PLATFORMS
 from clarion.devices.model import Registration, VendorToken, vendor_token
 from clarion.devices.service import DeviceService
-from clarion.ids import IdGenerator
-from clarion.link.client import Closed, CredentialsRejected, LinkClient
+from clarion.ids import MAX_NODE, IdGenerator
+from clarion.link.client import Closed, CredentialsRejected, LinkClient, LinkLost
 from clarion.link.client_registration import RegistrationFailed, register_device
 from clarion.link.hub import Hub
 from clarion.link.protocol import Push, Revoke, Welcome
@@ -123,7 +123,7 @@ async def _register(
     if app is None:
         fail(f"no app {app_id} in workspace {workspace_id}; make it with `clarion app create`")
     database, clock = foundation.database, foundation.clock
-    ids = IdGenerator(clock, floor=await largest_id(database))
+    ids = IdGenerator(clock, node=MAX_NODE, floor=await largest_id(database))
     devices = DeviceService(database, GroupWriter(database), foundation.vault, ids, clock, Hub())
     system = PLATFORMS[platform.value]
     made = await devices.register(app.key, system, vendor)
@@ -213,6 +213,8 @@ def listen(
         asyncio.run(_listen(server, device, app_secret, platform, plan))
     except RegistrationFailed as error:
         fail(str(error))
+    except LinkLost as error:
+        fail(f"the connection was lost before the user was bound: {error}")
     except CredentialsRejected as error:
         fail(f"the server does not accept this device: {error}")
 

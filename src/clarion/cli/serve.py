@@ -14,7 +14,7 @@ import uvloop
 from clarion.app import Server, open_foundation
 from clarion.cli.context import Config, DataDir, Json, fail, out, print_json, settings_of
 from clarion.observability.logs import LineWriter, configure_logs
-from clarion.settings import Settings
+from clarion.settings import PartOfServer, Settings
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +64,8 @@ def serve(
     )
     if settings.nats_url:
         fail("several nodes over NATS are not available in this version; leave nats_url empty")
+    if not {PartOfServer.API, PartOfServer.LINK}.intersection(settings.roles):
+        fail("roles must include api or link: the other roles have nothing to do by themselves in this version")
     request_log = configure_logs(settings.log_level, settings.log_format)
     _raise_file_limit()
     uvloop.run(_serve(settings, request_log, as_json=json))

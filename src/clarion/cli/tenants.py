@@ -14,6 +14,7 @@ from clarion.cli.context import (
     DataDir,
     Json,
     WorkspaceId,
+    err,
     out,
     print_fields,
     print_json,
@@ -128,6 +129,8 @@ def create_key(
     secret = typer.prompt("AccessKeySecret", hide_input=True) if access_key_id else ""
 
     async def work(foundation: Foundation) -> AccessKey:
+        if app and all(entry.app_id != app for entry in await foundation.tenants.list_apps()):
+            err.print(f"note: there is no app {app} yet; the key is of no use before", style="yellow")
         if access_key_id:
             await foundation.tenants.import_key(access_key_id, secret, role, app)
             return AccessKey(access_key_id, secret.encode(), role, app)

@@ -58,6 +58,8 @@ def trace(
 def _show(found: Trace) -> None:
     out.print(f"[bold]{found.status_name}[/bold] (status {found.status})  ", end="")
     out.print(f"task {found.task_id} {found.task_name!r}  message {found.message_id}", markup=False)
+    zone = datetime.now().astimezone().tzname()
+    out.print(f"  times in {zone}", style="dim")
     for hop in found.hops:
         at = datetime.fromtimestamp(hop.at / 1000).astimezone()
         out.print(f"  {at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d}  ", end="")

@@ -78,8 +78,8 @@ class Outcome(Enum):
     )
     WRITTEN = (
         "written",
-        "The message was written to the device's connection; the device has not acknowledged it.",
-        "If no ack follows, the connection was already dead: the message is sent again on the next one.",
+        "The message was written to the device's connection.",
+        "No ack came yet. If none follows, the connection was dead: the message is sent again on the next one.",
     )
     DELIVERED = "delivered", "The device acknowledged the message.", ""
     REPORTED = "reported", "The device reported what its user did with the message.", ""

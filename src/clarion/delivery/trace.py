@@ -145,7 +145,9 @@ def _hop(at: int, stage: Stage, outcome: Outcome) -> TraceHop:
 
 
 def _read_hops(rows: Sequence[Sequence[Any]]) -> Iterator[TraceHop]:
+    acknowledged = {token for _, stage, _, _, _, token in rows if stage == Stage.ACKED.value}
     for at, stage, label, code, detail, token in rows:
         outcome = OUTCOMES[label]
         cause = f"{outcome.cause} {detail}" if detail else outcome.cause
-        yield TraceHop(at, stage, label, code, cause, outcome.next_step, token)
+        done = outcome is Outcome.WRITTEN and token in acknowledged
+        yield TraceHop(at, stage, label, code, cause, "" if done else outcome.next_step, token)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Text, bindparam, case, func, select, update
 
 from clarion import ids
 from clarion.channels.registry import BY_LABEL as CHANNELS
@@ -82,7 +82,7 @@ _INSERT = Insert(
         "created_at",
         "updated_at",
     ),
-    on_conflict="DO NOTHING",
+    on_conflict="(app, token) DO NOTHING",  # a number that is taken is an error, not a device that was there
 )
 _BY_TOKEN = (devices.c.app == bindparam("app"), devices.c.token == bindparam("token"))
 # Locked on PostgreSQL: the user that is found is the one that the transaction changes.
@@ -108,7 +108,9 @@ _SET_USER = Query(
     update(devices)
     .values(
         user_id=bindparam("user"),
-        phone=bindparam("number"),
+        phone=func.coalesce(
+            bindparam("number", type_=Text), case((devices.c.user_id == bindparam("user"), devices.c.phone))
+        ),
         bound_at=bindparam("at"),
         unbound_at=None,
         updated_at=bindparam("at"),
@@ -187,6 +189,8 @@ class DeviceService:
 
     async def bind(self, app: int, token: str, user_id: str, platform: Platform, phone: str | None = None) -> None:
         """Make `user_id` the device's user; what waits for the user is delivered to it.
+
+        Without a phone number, the one that the same user bound with before stays.
 
         A token that this server did not issue (an APNs token, or one of the service that Clarion took over from)
         makes a device that only vendor channels can reach.

@@ -20,7 +20,7 @@ MAX_ACKS = 100
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 MessageId = Annotated[str, Meta(max_length=16, pattern=r"^[0-9]+\Z")]
 RequestId = Annotated[str, Meta(min_length=1, max_length=64)]
-UserId = Annotated[str, Meta(max_length=128)]
+UserId = Annotated[str, Meta(max_length=256)]
 JsonValue = str | int | float | bool | list[object] | dict[str, object] | None
 
 
@@ -74,7 +74,7 @@ class Hello(_Frame, frozen=True, kw_only=True):
     v: int
     app_id: Name
     workspace_id: Name
-    token: Annotated[str, Meta(min_length=1, max_length=256)]
+    token: Annotated[str, Meta(min_length=1, max_length=512)]
     nonce: Annotated[str, Meta(max_length=64)]
     sig: Annotated[str, Meta(max_length=64)]
     heartbeat: Annotated[int, Meta(ge=1, le=86_400)] | None = None

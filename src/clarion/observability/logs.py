@@ -58,6 +58,7 @@ def configure_logs(level: str, form: LogFormat) -> LineWriter:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=max(threshold, logging.WARNING), handlers=[_Forward()], force=True)
+    logging.getLogger("clarion").setLevel(threshold)
     return LineWriter(threshold, as_text=as_text)
 
 

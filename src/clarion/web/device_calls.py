@@ -7,13 +7,19 @@ import msgspec
 from clarion.clock import Clock
 from clarion.devices.model import BY_LABEL
 from clarion.devices.service import DeviceService
-from clarion.link.registration import RegistrationAnswer, RegistrationRequest, verify_registration
+from clarion.link.registration import (
+    RegistrationAnswer,
+    RegistrationFault,
+    RegistrationRequest,
+    verify_registration,
+)
 from clarion.openapi.nonces import NonceJournal, NonceMemory
 from clarion.tenants.directory import Directory
 from clarion.web.answers import BodyTooLarge, answer_json, header, read_body, refuse
 from clarion.web.server import Receive, Scope, Send
 
 _MAX_BODY = 16 * 1024
+_FAULTS = {RegistrationFault.EXPIRED: "TimestampExpired", RegistrationFault.BAD_SIGNATURE: "SignatureDoesNotMatch"}
 _decode = msgspec.json.Decoder(RegistrationRequest).decode
 
 
@@ -100,7 +106,7 @@ class DeviceCalls:
             return
         fault = verify_registration(request, app.secret, self._clock.now_ms())
         if fault is not None:
-            await refuse(send, 403, fault.name, fault.value)
+            await refuse(send, 403, _FAULTS[fault], fault.value)
             return
         nonce = self._nonces.claim(f"app/{app.key}", request.nonce)
         if nonce is None:

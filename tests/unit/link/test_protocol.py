@@ -82,12 +82,12 @@ def test_client_frames(text: bytes, expected: ClientFrame | None) -> None:
         frame("event", id="5", kind="eaten"),
         frame("bind", userId="u"),
         frame("bind", rid="", userId="u"),
-        frame("bind", rid="1", userId="u" * 129),
+        frame("bind", rid="1", userId="u" * 257),
         frame("report", rid="1", channel="hms", vendorToken=""),
         frame("report", rid="1", channel="hms", vendorToken="t" * 1025),
         hello(heartbeat=0),
         hello(nonce="n" * 65),
-        hello(token="7" * 257),
+        hello(token="7" * 513),
     ],
 )
 def test_malformed_client_frames(text: bytes) -> None:
