@@ -122,9 +122,9 @@ async def test_client_that_never_reads_is_cut(server: ServerProcess) -> None:
             connection.writer.transport.pause_reading()  # type: ignore[attr-defined]
             connection.writer.write(request_bytes(server.api, "GET", "/metrics") * 10)
         sending = [asyncio.create_task(_send_until_cut(server, connection)) for connection in stuck]
-        async with Connection(server.api) as other, within(2):
+        async with Connection(server.api) as other, within(10):
             assert (await other.request("GET", "/healthz")).status == 200
-        async with within(2 * DEADLINE):
+        async with within(10 * DEADLINE):
             await asyncio.gather(*sending)
         assert server.process.memory_info().rss - before < 20 << 20
 

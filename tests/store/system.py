@@ -112,8 +112,8 @@ class System:
         self, keys: dict[str, str], *, kind: int = USER, seconds: int = 3600, title: str = "title"
     ) -> PushReceipt:
         form = SimpleForm(
-            "app",
-            "ws",
+            app_id="app",
+            workspace_id="ws",
             task_name="task",
             delivery_type=kind,
             expired_seconds=str(seconds),

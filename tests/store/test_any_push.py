@@ -44,7 +44,7 @@ _ODD = st.dictionaries(
     _HOSTILE,
     max_size=1,
 )
-_FORMS = st.builds(lambda good, odd: SimpleForm("app", "ws", **good | odd), _GOOD, _ODD)
+_FORMS = st.builds(lambda good, odd: SimpleForm(app_id="app", workspace_id="ws", **good | odd), _GOOD, _ODD)
 
 
 @given(_FORMS)

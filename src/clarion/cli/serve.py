@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import resource
 import signal
 from typing import Annotated
@@ -79,6 +80,7 @@ async def _serve(settings: Settings, request_log: LineWriter, *, as_json: bool) 
     server = Server(await open_foundation(settings), request_log)
     try:
         await server.start()
+        _spare_the_collector()
         _announce(server.addresses, settings, as_json=as_json)
         await stop.wait()
         log.info("stopping", drain_seconds=settings.drain_seconds)
@@ -95,6 +97,13 @@ def _announce(addresses: dict[str, str], settings: Settings, *, as_json: bool) -
     shown = "  ".join(f"{name} {address}" for name, address in addresses.items())
     out.print(f"Clarion is ready:  {shown}  (data: {store})", markup=False)
     out.file.flush()
+
+
+def _spare_the_collector() -> None:
+    # What was made so far stays; and the objects of a request hold no cycles, so looking for some can wait.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _raise_file_limit() -> None:

@@ -27,6 +27,8 @@ class Envelope(Enum):
     DEVICE_STATE = "device state"
     """`Success`, `Code`, `Message`, `Data`: the state of a device."""
 
+    __hash__ = object.__hash__  # members are single; an Enum's own hash is computed in Python
+
     def success(self, request_id: str, members: Members | None) -> dict[str, Any]:
         """The answer to a request that was carried out.
 

@@ -22,6 +22,7 @@ MAX_NAME = 128
 _MAX_UTF8 = 4  # bytes of one character
 
 _STRAY_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_NAMES_AND_VALUES = re.compile("[^\x00\x01]*\x01[^\x00\x01]*(?:\x00[^\x00\x01]*\x01[^\x00\x01]*)*")
 # Percent-encoding is quoted-printable with another escape character, and the standard library decodes that in C.
 _TO_QUOTED_PRINTABLE = bytes.maketrans(b"%&=+", b"=\x00\x01 ")
 
@@ -91,9 +92,15 @@ def _decode_at_once(raw: bytes, ampersands: int) -> dict[str, str] | None:
     ):
         return None
     try:
-        fields = decoded.decode().split("\x00")
+        text = decoded.decode()
     except UnicodeDecodeError:
         return None
+    if equals == ampersands + 1 and _NAMES_AND_VALUES.fullmatch(text):
+        flat = text.replace("\x01", "\x00").split("\x00")
+        parameters = dict(zip(flat[::2], flat[1::2], strict=True))
+        if len(parameters) == equals:
+            return parameters
+    fields = text.split("\x00")
     parameters = {}
     for field in reversed(fields):  # so that the first of equal names stays
         name, _, value = field.partition("\x01")

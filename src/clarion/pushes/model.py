@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
+
+import msgspec
 
 
 class PushKind(IntEnum):
@@ -24,8 +26,7 @@ class Strategy(IntEnum):
     CYCLIC = 2
 
 
-@dataclass(slots=True)
-class PushForm:
+class PushForm(msgspec.Struct, rename="pascal", kw_only=True):
     """Parameters that the kinds of push share, as they came: texts are not parsed yet.
 
     Source: request parameters of PushSimple, PushTemplate, PushMultiple and PushBroadcast. An attribute is the
@@ -61,8 +62,7 @@ class PushForm:
     sms_template_param: str | None = None
 
 
-@dataclass(slots=True)
-class SimpleForm(PushForm):
+class SimpleForm(PushForm, rename="pascal", kw_only=True):
     """A PushSimple request."""
 
     title: str = ""
@@ -86,4 +86,4 @@ class PushReceipt:
 
     data: str | None
     targets: int = 0
-    repeated: int = field(default=0)
+    repeated: int = 0

@@ -51,6 +51,7 @@ class GroupWriter:
     ) -> None:
         self._database = database
         self._linger = linger
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._urgent = False
         self._limit = limit
@@ -84,7 +85,9 @@ class GroupWriter:
             urgent: False for what nobody waits for: it goes along with the next urgent command, or after
                 `linger` seconds.
         """
-        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        future: asyncio.Future[R] = self._loop.create_future()
         if len(self._pending) >= self._backlog:
             future.set_exception(StoreUnavailable(f"{len(self._pending)} writes are waiting"))
             return future
@@ -93,7 +96,7 @@ class GroupWriter:
             self._urgent = True
             self._start()
         elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._linger, self._start)
+            self._timer = self._loop.call_later(self._linger, self._start)
         return future
 
     async def drain(self) -> None:

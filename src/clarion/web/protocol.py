@@ -154,7 +154,9 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_since = self._clock.monotonic()
         self._idle_since = None
         self._head_bytes = 0
-        super().on_message_begin()
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
 
     def on_headers_complete(self) -> None:
         self._head_since = None
@@ -162,7 +164,7 @@ class GuardedProtocol(HttpToolsProtocol):
         in_hand: Any = self.cycle
         busy = in_hand is not None and not in_hand.response_complete
         if path != b"/" or busy or self.expect_100_continue:
-            super().on_headers_complete()
+            self._through_asgi()
             if len(self.pipeline) > self._limits.pipelined and not self.transport.is_closing():
                 self.send_400_response("Too many requests wait for their answer.")
             return
@@ -180,6 +182,14 @@ class GuardedProtocol(HttpToolsProtocol):
             check_head(request)
         except GatewayError as error:
             self._reject(exchange, error)
+
+    def _through_asgi(self) -> None:
+        # uvicorn makes the scope when a request begins; only now is it known that one is needed.
+        url, headers, expect = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expect
+        self.headers += headers
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         exchange = self._exchange
@@ -229,13 +239,9 @@ class GuardedProtocol(HttpToolsProtocol):
         self._exchange = None
         if exchange.disconnected or self.transport.is_closing():
             return
-        lines = [_STATUS_LINES[answer.status]]
-        for name, value in answer.headers:
-            lines += (name, b": ", value, b"\r\n")
-        if not exchange.keep_alive:
-            lines.append(b"connection: close\r\n")
-        lines += (b"\r\n", b"" if exchange.request.method == "HEAD" else answer.body)
-        self.transport.write(b"".join(lines))
+        head = _STATUS_LINES[answer.status] + b"".join([b"%b: %b\r\n" % header for header in answer.headers])
+        end = b"\r\n" if exchange.keep_alive else b"connection: close\r\n\r\n"
+        self.transport.write(head + end + (b"" if exchange.request.method == "HEAD" else answer.body))
         if not exchange.keep_alive:
             self.transport.close()
         self.on_response_complete()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from clarion.channels.message import encode_content
@@ -15,8 +15,8 @@ from clarion.pushes.rules import MAX_MESSAGE_BYTES, SYSTEM_PARAMS, Limits, Targe
 from clarion.results import Refusal, ResultCode
 
 GOOD = SimpleForm(
-    "app",
-    "ws",
+    app_id="app",
+    workspace_id="ws",
     task_name="task",
     delivery_type=3,
     expired_seconds="3600",
@@ -28,7 +28,7 @@ SMS = {"sms_strategy": 1, "sms_sign_name": "n", "sms_template_code": "c", "sms_t
 
 
 def form(**fields: Any) -> SimpleForm:
-    return dataclasses.replace(GOOD, **fields)
+    return msgspec.structs.replace(GOOD, **fields)
 
 
 def code(**fields: Any) -> str:

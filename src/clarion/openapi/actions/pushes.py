@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from clarion.openapi.envelopes import Envelope
 from clarion.openapi.registry import VERSIONS, Action, Call, Handler
 from clarion.openapi.schema import Kind, Parameter
@@ -77,10 +79,8 @@ def push_actions(service: PushService) -> list[Action]:
 
 
 def _simple(service: PushService) -> Handler:
-    fields = _fields((*SHARED, *SIMPLE, *ACTIVITY, *SMS))
-
     async def handle(call: Call) -> dict[str, Any]:
-        form = SimpleForm(**{fields[name]: value for name, value in call.params.items()})
+        form = msgspec.convert(call.params, SimpleForm)
         return _data(await service.push_simple(form, call.request_id))
 
     return handle
@@ -88,13 +88,3 @@ def _simple(service: PushService) -> Handler:
 
 def _data(receipt: PushReceipt) -> dict[str, Any]:
     return {} if receipt.data is None else {"Data": receipt.data}
-
-
-def _fields(parameters: tuple[Parameter, ...]) -> dict[str, str]:
-    """The attribute of a form for each parameter: `TargetMsgkey` is `target_msgkey`."""
-    return {parameter.name: snake_case(parameter.name) for parameter in parameters}
-
-
-def snake_case(name: str) -> str:
-    """`AppId` as `app_id`."""
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).removeprefix("_")
