@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -57,7 +57,7 @@ class Foundation:
     clock: Clock
     database: Database
     vault: Vault
-    nonce_key: bytes
+    nonce_key: bytes = field(repr=False)
 
     @property
     def tenants(self) -> TenantService:

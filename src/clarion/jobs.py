@@ -151,7 +151,7 @@ def background_jobs(
     return [
         Job("lease", _LEASE_SECONDS / 3, leads.renew, leads.resign),
         Job("directory", 0.5, refresh),
-        Job("nonces", 1.0, flush),
+        Job("nonces", 1.0, flush, journal.flush),
         Job("expiry", 1.0, expire),
         Job("recovery", 15.0, recover),
         Job("sweep", 5.0, sweep),

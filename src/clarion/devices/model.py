@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 import msgspec
@@ -54,7 +54,7 @@ class Registration:
     """What a device keeps after registration: its public token and its secret (shown once)."""
 
     token: str
-    secret: str
+    secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Identity:
 
     device: int
     app: int
-    secret: bytes
+    secret: bytes = field(repr=False)
     user_id: str | None
 
 

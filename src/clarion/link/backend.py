@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, Protocol
 
@@ -31,11 +31,8 @@ class DeviceIdentity:
 
     device: int
     app: int
-    secret: bytes
+    secret: bytes = field(repr=False)
     user_id: str | None
-
-    def __repr__(self) -> str:
-        return f"DeviceIdentity(device={self.device}, app={self.app})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,7 @@ class LinkClient:
         self._rand, self._sleep = rand, sleep
         self._events: asyncio.Queue[LinkEvent | None] = asyncio.Queue(_QUEUED)
         self._seen: OrderedDict[str, None] = OrderedDict()
+        self._waiting: set[str] = set()  # ids of messages that nobody has taken from the queue yet
         self._connection: ClientConnection | None = None
         self._ready = asyncio.Event()
         self._results: dict[str, asyncio.Future[Result]] = {}
@@ -171,8 +172,10 @@ class LinkClient:
             CredentialsRejected: after the last event, if the server does not accept the device.
         """
         while (event := await self._events.get()) is not None:
-            if self._auto_ack and isinstance(event, Push | Revoke):
-                self.ack(event.id)
+            if isinstance(event, Push | Revoke):
+                self._waiting.discard(event.id)
+                if self._auto_ack:
+                    self.ack(event.id)
             yield event
         self._events.put_nowait(None)
         await self.wait_closed()
@@ -323,7 +326,7 @@ class LinkClient:
     async def _on_message(self, message: Push | Revoke) -> None:
         if message.id in self._seen:
             self._seen.move_to_end(message.id)
-            if self._auto_ack:
+            if self._auto_ack and message.id not in self._waiting:
                 self.ack(message.id)
             return
         if await self._emit(message):
@@ -334,6 +337,8 @@ class LinkClient:
     async def _emit(self, event: LinkEvent) -> bool:
         """Hand an event to its handler or to the queue; False when the handler failed."""
         if self._on_push is None:
+            if isinstance(event, Push | Revoke):
+                self._waiting.add(event.id)
             await self._events.put(event)
             return True
         handlers: dict[type, Handler | None] = {Push: self._on_push, Revoke: self._on_revoke}

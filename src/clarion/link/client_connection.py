@@ -116,7 +116,7 @@ class ClientConnection:
         try:
             for opcode, payload in self._parser.feed(data):
                 self._on_message(opcode, payload)
-        except (WebSocketError, msgspec.MsgspecError) as error:
+        except (WebSocketError, msgspec.MsgspecError, RecursionError) as error:
             code = error.code if isinstance(error, WebSocketError) else CloseCode.POLICY_VIOLATION
             self._write(Opcode.CLOSE, close_payload(code, str(error)))
             self._ended = ConnectionEnded(code, f"the server broke the protocol: {error}")

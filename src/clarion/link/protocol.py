@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from enum import Enum, IntEnum
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -21,6 +21,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=128)]
 MessageId = Annotated[str, Meta(max_length=16, pattern=r"^[0-9]+\Z")]
 RequestId = Annotated[str, Meta(min_length=1, max_length=64)]
 UserId = Annotated[str, Meta(max_length=256)]
+F = TypeVar("F")
 JsonValue = str | int | float | bool | list[object] | dict[str, object] | None
 
 
@@ -205,13 +206,9 @@ def decode_client_frame(payload: bytes) -> ClientFrame | None:
 
     Raises:
         msgspec.MsgspecError: not JSON, or a field is missing, of a wrong type or over its limit.
+        RecursionError: nested too deeply.
     """
-    try:
-        return _CLIENT_DECODER.decode(payload)
-    except msgspec.ValidationError:
-        if _HEAD_DECODER.decode(payload).type in _CLIENT_TAGS:
-            raise
-        return None
+    return _decode(_CLIENT_DECODER, _CLIENT_TAGS, payload)
 
 
 def decode_server_frame(payload: bytes) -> ServerFrame | None:
@@ -219,11 +216,16 @@ def decode_server_frame(payload: bytes) -> ServerFrame | None:
 
     Raises:
         msgspec.MsgspecError: the frame is malformed.
+        RecursionError: nested too deeply.
     """
+    return _decode(_SERVER_DECODER, _SERVER_TAGS, payload)
+
+
+def _decode(decoder: msgspec.json.Decoder[F], tags: frozenset[object], payload: bytes) -> F | None:
     try:
-        return _SERVER_DECODER.decode(payload)
+        return decoder.decode(payload)
     except msgspec.ValidationError:
-        if _HEAD_DECODER.decode(payload).type in _SERVER_TAGS:
+        if _HEAD_DECODER.decode(payload).type in tags:
             raise
         return None
 

@@ -108,7 +108,7 @@ class Session:
             return
         try:
             frame = decode_client_frame(payload)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             self.fail(Failure.MALFORMED, str(error))
             return
         if frame is None:

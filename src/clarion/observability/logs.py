@@ -43,7 +43,9 @@ def configure_logs(level: str, form: LogFormat) -> LineWriter:
         raise ConfigurationError(f"log_level must be one of {', '.join(_LEVELS)}, not {level!r}")
     threshold = _LEVELS[level.lower()]
     as_text = form is LogFormat.TEXT or (form is LogFormat.AUTO and sys.stderr.isatty())
-    renderer: Any = structlog.dev.ConsoleRenderer() if as_text else _render_json
+    # The plain form of tracebacks: the one that structlog prefers shows local variables, and so secrets.
+    as_lines = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    renderer: Any = as_lines if as_text else _render_json
     processors: list[Any] = [structlog.contextvars.merge_contextvars] if as_text else []
     processors += [_add_time, structlog.processors.add_log_level]
     if as_text:

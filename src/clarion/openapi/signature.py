@@ -31,6 +31,7 @@ _DIGESTS = {"HMAC-SHA1": "sha1", "HMAC-SHA256": "sha256"}
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~")
 _encode_byte = [bytes([byte]) if byte in _UNRESERVED else b"%%%02X" % byte for byte in range(256)].__getitem__
 _SIGNATURE = "Signature"
+_SIGNATURE_PAIR = b"Signature\x01"
 
 
 def percent_encode(text: str) -> bytes:
@@ -60,7 +61,7 @@ class RpcSignature:
         GatewayError: `InvalidSignatureMethod`, `InvalidSignatureVersion`, or no `Signature`.
     """
 
-    __slots__ = ("_digest", "_method", "_parameters", "_signature", "_wire")
+    __slots__ = ("_digest", "_method", "_parameters", "_signature", "_string", "_wire")
 
     def __init__(self, method: str, parameters: Mapping[str, str], wire: bytes) -> None:
         digest = _DIGESTS.get(parameters.get("SignatureMethod") or "HMAC-SHA1")
@@ -72,6 +73,7 @@ class RpcSignature:
         self._parameters = parameters
         self._wire = wire
         self._digest = digest
+        self._string: bytes | None = None
         self._signature = parameters.get(_SIGNATURE, "").encode(errors="surrogateescape")
         if not self._signature:
             raise incomplete(string_to_sign=self.string_to_sign().decode())
@@ -88,20 +90,26 @@ class RpcSignature:
             return True
         if self._made_with(key, self.string_to_sign()):
             return True
-        return "" in self._parameters.values() and self._made_with(key, self.string_to_sign(blanks=False))
+        return "" in self._parameters.values() and self._made_with(key, self._canonical_string(blanks=False))
 
-    def string_to_sign(self, *, blanks: bool = True) -> bytes:
-        """What this server would sign; without `blanks`, parameters with an empty value are left out."""
+    def string_to_sign(self) -> bytes:
+        """What this server would sign."""
+        if self._string is None:  # made once: for a megabyte of parameters it is long work
+            self._string = self._canonical_string(blanks=True)
+        return self._string
+
+    def mismatch(self) -> GatewayError:
+        """The refusal when no secret matches."""
+        return GatewayError(GatewayFault.SIGNATURE_MISMATCH, string_to_sign=self.string_to_sign().decode())
+
+    def _canonical_string(self, *, blanks: bool) -> bytes:
+        """The string to sign; without `blanks`, parameters with an empty value are left out."""
         signed = {
             name: value for name, value in self._parameters.items() if name != _SIGNATURE and (blanks or value)
         }
         return self._prefixed(
             canonical_query(signed).replace(b"%", b"%25").replace(b"&", b"%26").replace(b"=", b"%3D")
         )
-
-    def mismatch(self) -> GatewayError:
-        """The refusal when no secret matches."""
-        return GatewayError(GatewayFault.SIGNATURE_MISMATCH, string_to_sign=self.string_to_sign().decode())
 
     def _string_as_sent(self) -> bytes | None:
         """The string to sign in the client's own encoding; None where that would be ambiguous.
@@ -117,7 +125,10 @@ class RpcSignature:
             wire.replace(b"+", b"%20").replace(b"*", b"%2A").replace(b"%7E", b"~").replace(b"=", b"\x01")
         ).split(b"&")
         pairs.sort()  # the separator 1 sorts before all that a name may hold, so this is the order of names
-        del pairs[bisect_left(pairs, b"Signature\x01")]
+        signature = bisect_left(pairs, _SIGNATURE_PAIR)
+        if not pairs[signature : signature + 1] or not pairs[signature].startswith(_SIGNATURE_PAIR):
+            return None  # the name itself came with escapes
+        del pairs[signature]
         query = b"&".join(pairs).replace(b"%", b"%25").replace(b"&", b"%26").replace(b"\x01", b"%3D")
         return self._prefixed(query)
 

@@ -57,7 +57,7 @@ class PushService:
         task = NewTask(
             task=next_id(),
             app=app.key,
-            kind=PushKind.SIMPLE,
+            kind=PushKind.SIMPLE.value,
             name=push.task_name,
             target_type=push.target_type,
             content=encode_content(push.content),

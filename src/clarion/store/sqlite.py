@@ -129,16 +129,12 @@ class SqliteDatabase:
             check_same_thread=False,
             cached_statements=512,
         )
+        try:
+            _set_up(connection, writable=writable)
+        except BaseException:
+            connection.close()
+            raise
         self._opened.append(connection)
-        _use_wal(connection)
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA temp_store = MEMORY")
-        connection.execute("PRAGMA cache_size = -65536" if writable else "PRAGMA cache_size = -16384")
-        if writable:
-            connection.execute("PRAGMA wal_autocheckpoint = 4000")
-            connection.execute("PRAGMA journal_size_limit = 67108864")
-        else:
-            connection.execute("PRAGMA query_only = ON")
         return connection
 
 
@@ -150,6 +146,18 @@ def _drive(work: Work[T], connection: sqlite3.Connection) -> T:
         result: T = end.value
         return result
     raise RuntimeError("work on SQLite awaited something that is not a statement of its transaction")
+
+
+def _set_up(connection: sqlite3.Connection, *, writable: bool) -> None:
+    _use_wal(connection)
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute("PRAGMA cache_size = -65536" if writable else "PRAGMA cache_size = -16384")
+    if writable:
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+    else:
+        connection.execute("PRAGMA query_only = ON")
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -56,6 +56,7 @@ class _RpcExchange:
         "request",
         "response_complete",
         "size",
+        "task",
         "whole",
     )
 
@@ -66,6 +67,7 @@ class _RpcExchange:
         self.parts: list[bytes] = []
         self.size = 0
         self.whole = False
+        self.task: asyncio.Task[None] | None = None
         self.response_complete = False
         self.disconnected = False
         self.message_event = _NO_EVENT
@@ -209,9 +211,8 @@ class GuardedProtocol(HttpToolsProtocol):
             exchange.whole = True
             parts = exchange.parts
             exchange.request.body = parts[0] if len(parts) == 1 else b"".join(parts)
-            task = self.loop.create_task(self._serve(exchange))
-            task.add_done_callback(self.tasks.discard)
-            self.tasks.add(task)
+            exchange.task = self.loop.create_task(self._serve(exchange))
+            self.tasks.add(exchange.task)
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
@@ -227,7 +228,11 @@ class GuardedProtocol(HttpToolsProtocol):
     # Answers of the RPC face.
 
     async def _serve(self, exchange: _RpcExchange) -> None:
-        self._send(exchange, await self._rpc.answer(exchange.request))
+        try:
+            self._send(exchange, await self._rpc.answer(exchange.request))
+        finally:
+            if exchange.task is not None:
+                self.tasks.discard(exchange.task)
 
     def _reject(self, exchange: _RpcExchange, error: GatewayError) -> None:
         # What is left of the request is not read, so the connection is of no further use.

@@ -85,6 +85,7 @@ class HttpServer:
             host,
             port,
             ssl=ssl,
+            ssl_handshake_timeout=self.limits.head_seconds if ssl is not None else None,
             backlog=2048,
         )
         self._sweeper = asyncio.create_task(self._sweep(), name="http-deadlines")

@@ -1,0 +1,44 @@
+"""Every statement that is not meant to read a whole table finds its rows by an index."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from clarion.delivery import accept, binding, inbox, maintenance, trace
+from clarion.devices import service as devices
+from clarion.store.migrate import migrate
+from clarion.store.queries import Backend, Query
+
+_LISTS = ("targets", "pairs", "acked", "attached", "withdrawn", "messages", "old", "devices", "overdue")
+
+
+def _queries() -> Iterator[tuple[str, Query]]:
+    modules: tuple[ModuleType, ...] = (accept, binding, inbox, maintenance, trace, devices)
+    for module in modules:
+        for name, value in vars(module).items():
+            for query in value if isinstance(value, tuple) else (value,):
+                if isinstance(query, Query):
+                    yield f"{module.__name__.removeprefix('clarion.')}.{name}", query
+
+
+@pytest.mark.parametrize("query", [pytest.param(query, id=name) for name, query in _queries()])
+async def test_no_statement_scans_a_table(query: Query, planned: sqlite3.Connection) -> None:
+    compiled = query._compile(Backend.SQLITE)
+    values = ["[]" if name in _LISTS else 1 for name in compiled.names]
+    plan = [row[3] for row in planned.execute(f"EXPLAIN QUERY PLAN {compiled.sql}", values)]
+    assert plan
+    assert not [step for step in plan if step.startswith("SCAN") and "VIRTUAL TABLE" not in step]
+
+
+@pytest.fixture
+async def planned(tmp_path: Path) -> AsyncIterator[sqlite3.Connection]:
+    path = tmp_path / "plans.db"
+    await migrate(f"sqlite:///{path}")
+    connection = sqlite3.connect(path)
+    yield connection
+    connection.close()
