@@ -126,7 +126,7 @@ class RpcSignature:
         ).split(b"&")
         pairs.sort()  # the separator 1 sorts before all that a name may hold, so this is the order of names
         signature = bisect_left(pairs, _SIGNATURE_PAIR)
-        if not pairs[signature : signature + 1] or not pairs[signature].startswith(_SIGNATURE_PAIR):
+        if signature == len(pairs) or not pairs[signature].startswith(_SIGNATURE_PAIR):
             return None  # the name itself came with escapes
         del pairs[signature]
         query = b"&".join(pairs).replace(b"%", b"%25").replace(b"&", b"%26").replace(b"\x01", b"%3D")

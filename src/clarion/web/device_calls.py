@@ -97,11 +97,8 @@ class DeviceCalls:
         except TimeoutError:
             await refuse(send, 408, "RequestTimeout", "the body did not arrive in time")
             return
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             await refuse(send, 400, "InvalidRequest", str(error))
-            return
-        except RecursionError:
-            await refuse(send, 400, "InvalidRequest", "JSON is nested too deeply")
             return
         app = await self._directory.find_app(request.app_id, request.workspace_id)
         if app is None:

@@ -12,6 +12,7 @@ ACK, EVENT = frame("ack", id="1"), frame("event", id="1", kind="open")
 BIND, UNBIND = frame("bind", rid="1", userId="u"), frame("unbind", rid="2", userId="u")
 REPORT = frame("report", rid="3", channel="hms", vendorToken="t")
 PING, UNKNOWN, BROKEN = frame("ping"), frame("later"), b"{"
+DEEP = [b'{"type":"%s","x":%s' % (name, b"[" * 10_000) for name in (b"ping", b"later")]
 
 OUT_OF_TURN = (4004, "OutOfTurn")
 MALFORMED = (4004, "MalformedFrame")
@@ -24,7 +25,7 @@ BEFORE_READY = [(state, text) for state in LIVE[:2] for text in (ACK, EVENT, BIN
     [
         *[(state, text, OUT_OF_TURN) for state, text in BEFORE_READY],
         *[(state, hello(), OUT_OF_TURN) for state in LIVE[1:]],
-        *[(state, BROKEN, MALFORMED) for state in LIVE],
+        *[(state, text, MALFORMED) for state in LIVE for text in (BROKEN, *DEEP)],
         *[(state, frame("ack", id="x"), MALFORMED) for state in LIVE],
         *[(state, text, None) for state in LIVE for text in (PING, UNKNOWN)],
         *[(State.READY, text, None) for text in (ACK, EVENT, BIND, UNBIND, REPORT)],

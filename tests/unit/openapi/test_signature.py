@@ -5,7 +5,7 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from typing import Any, cast
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import pytest
 from alibabacloud_tea_openapi.utils import Utils
@@ -197,10 +197,7 @@ def test_messages_end_with_the_string_to_sign() -> None:
 
 
 def test_php_leaves_blanks_out_when_it_signs() -> None:
-    full = rpc_signature(b"A=1&Empty=", b"B=2", b"x")
-    without = rpc_signature(b"A=1", b"B=2", b"x")
-    assert full.string_to_sign(blanks=False) == without.string_to_sign()
-    signature = _sign(without, b"secret")
+    signature = _sign(rpc_signature(b"A=1", b"B=2", b"x"), b"secret")
     assert rpc_signature(b"A=1&Empty=", b"B=2", signature).matches(b"secret")
     assert not rpc_signature(b"A=1&Empty=x", b"B=2", signature).matches(b"secret")
 
@@ -229,6 +226,15 @@ def test_unusual_encodings_are_signed_as_decoded(body: bytes) -> None:
     signature = _sign(RpcSignature("POST", parameters, b""), b"secret")
     assert rpc_signature(b"", body, signature).matches(b"secret")
     assert not rpc_signature(b"", body, signature).matches(b"other")
+
+
+@pytest.mark.parametrize("others", [b"", b"A=1", b"Signatura=1", b"SignatureMethod=HMAC-SHA1&Timestamp=1"])
+def test_the_name_of_the_signature_may_be_escaped(others: bytes) -> None:
+    signature = _sign(RpcSignature("POST", parse_form(others) | {"Signature": "x"}, b""), b"secret")
+    wire = b"&".join(filter(None, (others, b"%53ignature=" + quote(signature, safe="").encode())))
+    proof = RpcSignature("POST", parse_form(wire), wire)
+    assert proof.matches(b"secret")
+    assert not proof.matches(b"other")
 
 
 @pytest.mark.parametrize(
