@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -121,8 +123,18 @@ async def test_stale_registration_is_refused(connection: Connection, tenants: Te
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"appId":"\\ud800"}', b"[" * 10_000],
-    ids=["empty", "open", "array", "null", "bytes", "surrogate", "deep"],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff\xfe",
+        b'{"appId":"\\ud800"}',
+        b"[" * 10_000,
+        b'{"appId":"\xff"}',
+        b'{"a":' + b"[" * 10_000,
+    ],
+    ids=["empty", "open", "array", "null", "bytes", "surrogate", "deep", "bytes in a text", "deep in an unknown"],
 )
 async def test_registration_that_is_no_json(connection: Connection, body: bytes) -> None:
     answer = await _register(connection, body)
@@ -171,6 +183,19 @@ async def test_answer_to_head_has_no_body(server: ServerProcess, connection: Con
         assert await connection.closed() == b""
     else:
         assert (await connection.request("GET", "/healthz")).status == 200
+
+
+async def test_a_stop_forgets_no_nonce(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    tenants = make_tenants(data_dir)
+    with ServerProcess(data_dir) as server:
+        async with Connection(server.api) as connection:
+            query = {"AppId": APP_ID, "WorkspaceId": WORKSPACE_ID, "Target": "u", "TargetType": "2"}
+            body = form(sign(tenants.read, "PushQueryDeviceState", query))
+            assert (await connection.post(body)).code == "100"
+        assert await asyncio.to_thread(server.terminate) == 0
+    with closing(sqlite3.connect(data_dir / "clarion.db")) as database:
+        assert database.execute("SELECT sum(length(hashes)) FROM nonces").fetchone() == (8,)
 
 
 async def test_log_is_json_without_secrets_or_texts(tmp_path: Path) -> None:

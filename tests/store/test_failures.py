@@ -162,3 +162,17 @@ async def test_deadlocks_are_tried_again(postgresql_url: str) -> None:
     assert [row[0] for row in await rows(database, "SELECT page FROM nonces")] == [1]
     await database.close()
     await other.close()
+
+
+async def test_a_connection_that_cannot_be_set_up_is_not_kept(tmp_path: Path) -> None:
+    (tmp_path / "a.db").write_bytes(b"no database at all" * 100)
+    database = SqliteDatabase(tmp_path / "a.db")
+
+    async def work(_: Transaction) -> None:
+        pytest.fail("there is nothing to work on")
+
+    for attempt in (database.read, database.write):
+        with pytest.raises(sqlite3.DatabaseError):
+            await attempt(work)
+    assert database._opened == []
+    await database.close()

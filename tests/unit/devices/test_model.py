@@ -9,7 +9,9 @@ import pytest
 
 from clarion.channels.registry import Channel
 from clarion.devices.model import (
+    Identity,
     Platform,
+    Registration,
     VendorToken,
     check_phone,
     check_token,
@@ -75,3 +77,9 @@ def test_unknown_channels(code: int) -> None:
         vendor_token(code, "t")
     assert vendor_token(0, "t") is None
     assert vendor_token(None, "t") is None
+
+
+def test_secrets_are_not_shown() -> None:
+    shown = f"{Registration('token', 'hidden')} {Identity(1, 2, b'hidden', None)}"
+    assert "token" in shown
+    assert "hidden" not in shown
