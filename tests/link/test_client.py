@@ -119,6 +119,24 @@ async def test_a_repeated_message_is_acknowledged_and_passed_over(start: StartLi
         await until(lambda: link.backend.waiting[7] == {})
 
 
+async def test_a_repeat_of_what_nobody_has_taken_yet_is_not_acknowledged(start: StartLink) -> None:
+    link = await start()
+    link.backend.put(7, 1)
+    sleeper = Sleeper()
+    async with device(link, sleep=sleeper) as client:
+        await until(lambda: client._events.qsize() == 2)  # the welcome and the message
+        await link.hub.close_all()
+        await until(lambda: client._events.qsize() == 3)
+        link.backend.put(7, 2)
+        await until(lambda: bool(sleeper.waiting))
+        sleeper.wake()
+        await until(lambda: client._events.qsize() == 5)  # another welcome and the second message
+        assert set(link.backend.waiting[7]) == {1, 2}
+        taken = [event.id for event in await events(client, 5) if isinstance(event, Push)]
+        assert taken == ["1", "2"]
+        await until(lambda: link.backend.waiting[7] == {})
+
+
 async def test_a_message_whose_handler_failed_comes_again(
     start: StartLink, caplog: pytest.LogCaptureFixture
 ) -> None:
