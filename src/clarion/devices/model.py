@@ -42,6 +42,7 @@ class DeviceDetails(msgspec.Struct, frozen=True, omit_defaults=True):
 
     model: str = ""
     app_version: str = ""
+    os_version: str = ""
     push_version: str = ""
     connect_type: str = ""
     store: str = ""

@@ -67,7 +67,9 @@ class StoreBackend:
             known = ", ".join(label for label in BY_LABEL if label != Channel.LINK.label)
             raise Refusal(ResultCode.INVALID_PARAM, f"channel must be one of {known}")
         address = vendor_token(channel.third_channel, report.vendor_token)
-        details = DeviceDetails(model=report.model or "", app_version=report.app_version or "")
+        details = DeviceDetails(
+            model=report.model or "", app_version=report.app_version or "", os_version=report.os_version or ""
+        )
         await self._devices.report_device(device, address, details)
 
     def sent(self, device: int, messages: Sequence[int]) -> None:
