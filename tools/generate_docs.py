@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
@@ -27,6 +28,7 @@ from clarion.link.session import State
 from clarion.observability.metrics import Metrics
 from clarion.openapi.actions.devices import device_actions
 from clarion.openapi.actions.pushes import push_actions
+from clarion.openapi.actions.templates import template_actions
 from clarion.openapi.errors import GatewayFault
 from clarion.openapi.registry import VERSIONS, Action, Registry
 from clarion.openapi.schema import Kind
@@ -157,8 +159,10 @@ def _parameters(action: Action) -> str:
 
 def registry() -> Registry:
     """The actions of a server, with nothing behind them."""
-    nothing = cast(Any, None)
-    return Registry([*push_actions(nothing), *device_actions(nothing, nothing)])
+    nothing = cast(Any, SimpleNamespace(push_simple=None, push_template=None))
+    return Registry(
+        [*push_actions(nothing), *device_actions(nothing, nothing), *template_actions(nothing, nothing)]
+    )
 
 
 def operations() -> Parts:

@@ -23,6 +23,7 @@ from clarion.link.listener import LinkServer, serve
 from clarion.observability.metrics import Metrics
 from clarion.openapi.actions.devices import device_actions
 from clarion.openapi.actions.pushes import push_actions
+from clarion.openapi.actions.templates import template_actions
 from clarion.openapi.authentication import Authenticator
 from clarion.openapi.endpoint import RequestLog, RpcEndpoint
 from clarion.openapi.nonces import NonceMemory
@@ -35,6 +36,7 @@ from clarion.store.facts import answers, largest_id
 from clarion.store.group import GroupWriter
 from clarion.store.nonces import NonceJournal, stored_nonces
 from clarion.store.opening import open_database
+from clarion.templates.service import TemplateService
 from clarion.tenants.directory import Directory
 from clarion.tenants.service import TenantService, installation_secrets
 from clarion.vault import Vault, load_master_key
@@ -142,10 +144,17 @@ class Server:
         inbox = Inbox(database, self._writer, ids, clock)
         dispatcher = Dispatcher(self._hub)
         devices = DeviceService(database, self._writer, self._foundation.vault, ids, clock, self._hub)
+        templates = TemplateService(database, self._directory, ids, clock)
         pushes = PushService(
-            self._directory, self._writer, dispatcher, ids, clock, Limits(settings.max_expired_seconds)
+            self._directory, templates, self._writer, dispatcher, ids, clock, Limits(settings.max_expired_seconds)
         )
-        registry = Registry([*push_actions(pushes), *device_actions(self._directory, devices)])
+        registry = Registry(
+            [
+                *push_actions(pushes),
+                *device_actions(self._directory, devices),
+                *template_actions(self._directory, templates),
+            ]
+        )
         metrics = Metrics(action.name for action in registry)
         self._add_gauges(metrics)
 

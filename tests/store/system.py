@@ -24,6 +24,7 @@ from clarion.store.database import Database, Row, Transaction
 from clarion.store.facts import largest_id
 from clarion.store.group import GroupWriter
 from clarion.store.queries import Query
+from clarion.templates.service import TemplateService
 from clarion.tenants.directory import Directory
 from clarion.tenants.model import App
 from clarion.tenants.service import TenantService
@@ -69,8 +70,9 @@ class System:
         self.inbox = Inbox(database, self.writer, self.ids, clock)
         self.maintenance = Maintenance(database, self.writer, self.connections, clock)
         self.devices = DeviceService(database, self.writer, self.vault, self.ids, clock, self.connections)
+        self.templates = TemplateService(database, self.directory, self.ids, clock)
         self.pushes = PushService(
-            self.directory, self.writer, Dispatcher(self.connections), self.ids, clock, Limits()
+            self.directory, self.templates, self.writer, Dispatcher(self.connections), self.ids, clock, Limits()
         )
         self.app: App
 

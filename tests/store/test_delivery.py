@@ -256,6 +256,22 @@ class TestBinding:
         await system.bind(token, "bob")
         assert await system.owed(device) == ["key", "device"]
 
+    async def test_a_push_beside_a_bind_is_not_sent_to_the_next_user(self, system: System) -> None:
+        """One transaction carries both, the push first; what it planned is sent after the bind is committed."""
+        device, token = await system.device("bob", online=True)
+        before = system.writer.groups
+        await asyncio.gather(
+            system.push("bob"), system.push("ann"), system.bind(token, "ann"), system.push("ann", key="later")
+        )
+        assert system.writer.groups == before + 1
+        assert await system.owed(device) == ["key", "later"]
+        assert [message for _, message in system.connections.delivered] == await system.owed_ids(device)
+        assert await system.status("bob") == UNBOUND
+        system.connections.delivered.clear()
+        await asyncio.gather(system.push("ann", key="last"), system.unbind(token, "ann"))
+        assert system.connections.delivered == []
+        assert await system.status("ann", "last") == UNBOUND
+
     async def test_another_device_keeps_the_message_open(self, system: System) -> None:
         first, token = await system.device("bob")
         second, _ = await system.device("bob")

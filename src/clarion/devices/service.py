@@ -166,6 +166,10 @@ class DeviceService:
         self._number = number
         self._clock = clock
         self._connections = connections
+        # A push of the same transaction shall find the binding as it will be when both are answered: what it
+        # plans is sent at once, and must not go to the device's last user.
+        writer.lead(_bind)
+        writer.lead(_unbind)
 
     async def register(self, app: int, platform: Platform, vendor: VendorToken | None = None) -> Registration:
         """A new device with a token and a secret of its own."""

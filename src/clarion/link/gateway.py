@@ -16,6 +16,7 @@ from clarion.link.backend import DeviceIdentity, EventKind, InboxEntry, VendorRe
 from clarion.observability.metrics import Metrics
 from clarion.results import Refusal, ResultCode
 from clarion.tenants.directory import Directory
+from clarion.text import is_text
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +41,7 @@ class StoreBackend:
 
     async def identify(self, app_id: str, workspace_id: str, token: str) -> DeviceIdentity | None:
         app = await self._directory.find_app(app_id, workspace_id)
-        if app is None:
+        if app is None or not is_text(token):
             return None
         found = await self._devices.identify(app.key, token)
         return DeviceIdentity(found.device, found.app, found.secret, found.user_id) if found else None

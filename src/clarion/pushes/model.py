@@ -74,6 +74,14 @@ class SimpleForm(PushForm, rename="pascal", kw_only=True):
     icon_urls: str | None = None
 
 
+class TemplateForm(PushForm, rename="pascal", kw_only=True):
+    """A PushTemplate request."""
+
+    template_name: str = ""
+    template_key_value: str | None = None
+    target_msgkey: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class PushReceipt:
     """What the caller is told of an accepted push.

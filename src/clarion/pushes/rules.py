@@ -15,8 +15,9 @@ from clarion.channels.message import Activity, PushContent, Sms, encode_content
 from clarion.delivery.accept import TargetType
 from clarion.devices.model import MAX_USER_ID, check_token
 from clarion.pushes.lenient import parse_map
-from clarion.pushes.model import PushForm, SimpleForm, Strategy
+from clarion.pushes.model import PushForm, SimpleForm, Strategy, TemplateForm
 from clarion.results import Refusal, ResultCode
+from clarion.templates.model import TemplateText, filled
 from clarion.text import is_text
 
 MAX_TARGETS = 10
@@ -64,8 +65,8 @@ class Target(NamedTuple):
     msg_key: str
 
 
-class SimplePush(NamedTuple):
-    """A PushSimple request that kept all rules."""
+class CheckedPush(NamedTuple):
+    """A PushSimple or PushTemplate request that kept all rules."""
 
     task_name: str
     target_type: TargetType
@@ -74,7 +75,7 @@ class SimplePush(NamedTuple):
     content: PushContent
 
 
-def check_simple(form: SimpleForm, limits: Limits) -> SimplePush:
+def check_simple(form: SimpleForm, limits: Limits) -> CheckedPush:
     """The push that `form` asks for.
 
     Raises:
@@ -92,12 +93,56 @@ def check_simple(form: SimpleForm, limits: Limits) -> SimplePush:
         content=form.content,
         uri=form.uri or "",
         style=_one_of("PushStyle", form.push_style, _STYLES, 0),
-        icons=_addresses("IconUrls", form.icon_urls),
-        images=_addresses("ImageUrls", form.image_urls),
+        icons=check_addresses("IconUrls", form.icon_urls),
+        images=check_addresses("ImageUrls", form.image_urls),
         **shared_content(form),
     )
     check_size(content)
-    return SimplePush(task_name, target_type, seconds, targets, content)
+    return CheckedPush(task_name, target_type, seconds, targets, content)
+
+
+def check_template_name(name: str) -> str:
+    """The name of a template, trimmed. Raises `Refusal` 3025 when empty."""
+    if not name.strip():
+        raise Refusal(ResultCode.NEED_TEMPLATE)
+    return name.strip()
+
+
+def check_template(form: TemplateForm, template: TemplateText | None, limits: Limits) -> CheckedPush:
+    """The push that `form` asks for, made with `template` (None: there is no such template).
+
+    Raises:
+        Refusal: a rule is broken; the hint says which and what to change.
+    """
+    task_name = check_task_name(form.task_name)
+    check_template_name(form.template_name)
+    target_type = check_target_type(form.delivery_type)
+    targets = check_targets(form.target_msgkey, target_type)
+    seconds = check_validity(form.expired_seconds, limits)
+    check_strategy(form)
+    if template is None:
+        raise Refusal(ResultCode.TEMPLATE_NOT_EXIST, "make it with CreateTemplate, or check TemplateName")
+    content = template_content(filled(template, _map("TemplateKeyValue", form.template_key_value)), form)
+    check_size(content)
+    return CheckedPush(task_name, target_type, seconds, targets, content)
+
+
+def template_content(text: TemplateText, form: PushForm) -> PushContent:
+    """The message of a filled template; what the request says of silence and redirect goes before the template."""
+    shared = shared_content(form)
+    if form.push_action is None:
+        shared["action"] = text.action
+    if form.silent is None:
+        shared["silent"] = text.silent
+    return PushContent(
+        title=text.title,
+        content=text.content,
+        uri=text.uri,
+        style=text.style,
+        icons=text.icons,
+        images=text.images,
+        **shared,
+    )
 
 
 def check_task_name(name: str | None) -> str:
@@ -277,7 +322,8 @@ def _map(name: str, text: str | None) -> dict[str, Any]:
     return value
 
 
-def _addresses(name: str, text: str | None) -> dict[str, str]:
+def check_addresses(name: str, text: str | None) -> dict[str, str]:
+    """Picture addresses by channel. Raises `Refusal` 3028."""
     addresses = _map(name, text)
     if not all(isinstance(address, str) for address in addresses.values()):
         _invalid(f"{name} must be a JSON map of channel to address")

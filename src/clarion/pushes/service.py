@@ -7,10 +7,11 @@ from clarion.clock import Clock
 from clarion.delivery.accept import Accepted, NewMessage, NewTask, accept
 from clarion.delivery.dispatch import Dispatcher
 from clarion.ids import IdGenerator
-from clarion.pushes.model import PushKind, PushReceipt, SimpleForm
-from clarion.pushes.rules import Limits, check_simple
+from clarion.pushes.model import PushKind, PushReceipt, SimpleForm, TemplateForm
+from clarion.pushes.rules import CheckedPush, Limits, check_simple, check_template
 from clarion.results import Refusal, ResultCode
 from clarion.store.group import GroupWriter
+from clarion.templates.service import TemplateService
 from clarion.tenants.directory import Directory
 from clarion.tenants.model import App
 
@@ -20,6 +21,7 @@ class PushService:
 
     Args:
         directory: finds the app.
+        templates: finds templates.
         writer: commits tasks; many share one transaction.
         dispatcher: sends what was committed.
         ids: numbers of tasks and messages.
@@ -30,6 +32,7 @@ class PushService:
     def __init__(
         self,
         directory: Directory,
+        templates: TemplateService,
         writer: GroupWriter,
         dispatcher: Dispatcher,
         ids: IdGenerator,
@@ -37,6 +40,7 @@ class PushService:
         limits: Limits,
     ) -> None:
         self._directory = directory
+        self._templates = templates
         self._writer = writer
         self._dispatcher = dispatcher
         self._ids = ids
@@ -51,13 +55,27 @@ class PushService:
             StoreUnavailable: it could not be committed; nothing was accepted.
         """
         app = await require_push_app(self._directory, form.app_id, form.workspace_id)
-        push = check_simple(form, self._limits)
+        return await self._accept(app, PushKind.SIMPLE, check_simple(form, self._limits), request_id)
+
+    async def push_template(self, form: TemplateForm, request_id: str) -> PushReceipt:
+        """As `push_simple`, with the texts of a template.
+
+        Raises:
+            Refusal: a business rule is broken.
+            StoreUnavailable: it could not be committed; nothing was accepted.
+        """
+        app = await require_push_app(self._directory, form.app_id, form.workspace_id)
+        template = await self._templates.find(app.key, form.template_name)
+        push = check_template(form, template.text if template else None, self._limits)
+        return await self._accept(app, PushKind.TEMPLATE, push, request_id)
+
+    async def _accept(self, app: App, kind: PushKind, push: CheckedPush, request_id: str) -> PushReceipt:
         now = self._clock.now_ms()
         next_id = self._ids.next
         task = NewTask(
             task=next_id(),
             app=app.key,
-            kind=PushKind.SIMPLE.value,
+            kind=kind.value,
             name=push.task_name,
             target_type=push.target_type,
             content=encode_content(push.content),

@@ -6,11 +6,11 @@ from sqlalchemy import func, select
 
 from clarion.store.database import Database, Transaction
 from clarion.store.queries import Query
-from clarion.store.schema import devices, messages, nonces, tasks
+from clarion.store.schema import devices, messages, nonces, tasks, templates
 
 _LARGEST = tuple(
     Query(select(func.max(column)))
-    for column in (tasks.c.task, messages.c.message, devices.c.device, nonces.c.page)
+    for column in (tasks.c.task, messages.c.message, devices.c.device, nonces.c.page, templates.c.template)
 )
 _ONE = Query(select(1))
 

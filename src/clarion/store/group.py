@@ -58,6 +58,7 @@ class GroupWriter:
         self._backlog = backlog
         self._pending: list[_Pending] = []
         self._riders: list[Rider] = []
+        self._leading: set[Handler[Any, Any]] = set()
         self._after_commit: list[Callable[[], None]] = []
         self._running: asyncio.Task[None] | None = None
         self.fault: str | None = None
@@ -72,6 +73,10 @@ class GroupWriter:
     def ride(self, rider: Rider) -> None:
         """Let `rider` run first in every transaction from now on."""
         self._riders.append(rider)
+
+    def lead(self, handler: Handler[Any, Any]) -> None:
+        """Let `handler` go before others in a transaction: what it writes, they see."""
+        self._leading.add(handler)
 
     def submit(self, handler: Handler[C, R], command: C, *, urgent: bool = True) -> asyncio.Future[R]:
         """Have `handler` carry out `command` in the next transaction.
@@ -167,7 +172,7 @@ class GroupWriter:
         for index, (handler, _, _) in enumerate(group):
             batches.setdefault(handler, []).append(index)
         results: list[Any] = [None] * len(group)
-        for handler, indices in batches.items():
+        for handler, indices in sorted(batches.items(), key=lambda batch: batch[0] not in self._leading):
             answers = await handler(transaction, [group[index][1] for index in indices])
             for index, answer in zip(indices, answers, strict=True):
                 results[index] = answer

@@ -107,6 +107,21 @@ devices = Table(
 `details`: model, app version and the like, as JSON.
 """
 
+templates = Table(
+    "templates",
+    metadata,
+    _key("template"),
+    _number("app"),
+    _text("name"),
+    _text("description"),
+    _text("variables"),
+    _bytes("content"),
+    _number("created_at"),
+    _number("modified_at"),
+    Index("templates_by_name", "app", "name", unique=True),
+)
+"""`content`: texts, style and pictures as JSON (`templates.model.TemplateText`)."""
+
 tasks = Table(
     "tasks",
     metadata,

@@ -76,6 +76,11 @@ class Directory:
         return app
 
     @property
+    def revision(self) -> int:
+        """Grows with each change of the catalog that was noticed; what else is cached may go by it."""
+        return self._revision
+
+    @property
     def apps(self) -> Sequence[App]:
         """All apps."""
         return list(self._apps.values())

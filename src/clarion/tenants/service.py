@@ -12,7 +12,7 @@ from clarion import ids
 from clarion.clock import Clock
 from clarion.store.database import Database, Row, Transaction
 from clarion.store.queries import Insert, Query
-from clarion.store.schema import access_keys, apps, catalog, deliveries, devices, settings
+from clarion.store.schema import access_keys, apps, catalog, deliveries, devices, settings, templates
 from clarion.tenants.directory import app_context, key_context
 from clarion.tenants.model import AccessKey, App, Role
 from clarion.vault import Vault
@@ -31,7 +31,7 @@ _LIST_APPS = Query(
     )
 )
 _DELETE_APP = tuple(
-    Query(delete(table).where(table.c.app == bindparam("app"))) for table in (deliveries, devices, apps)
+    Query(delete(table).where(table.c.app == bindparam("app"))) for table in (deliveries, devices, templates, apps)
 )
 _INSERT_KEY = Insert(access_keys, ("key_id", "secret", "role", "app_id", "enabled", "created_at"))
 _LIST_KEYS = Query(

@@ -18,6 +18,18 @@ class Devices:
         self.reports.append(report)
 
 
+class Apps:
+    """Knows every app."""
+
+    async def find_app(self, *_: str) -> object:
+        return object()
+
+
+async def test_a_token_that_no_database_can_hold_is_nobody_s() -> None:
+    backend = StoreBackend(cast(Any, Apps()), cast(Any, None), cast(Any, None), cast(Any, None))
+    assert await backend.identify("app", "ws", "\0") is None
+
+
 async def test_a_report_is_handed_on_whole() -> None:
     devices = Devices()
     backend = StoreBackend(cast(Any, None), cast(Any, devices), cast(Any, None), cast(Any, None))

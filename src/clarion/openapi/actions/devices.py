@@ -20,6 +20,7 @@ from clarion.devices.model import (
     vendor_token,
 )
 from clarion.devices.service import DeviceService
+from clarion.openapi.actions.scope import require_instance
 from clarion.openapi.envelopes import Envelope
 from clarion.openapi.registry import Action, Call, Handler
 from clarion.openapi.schema import Kind, Parameter
@@ -119,15 +120,7 @@ class _DeviceCalls:
 
     async def state(self, call: Call) -> dict[str, Any]:
         values = call.params
-        app_id, workspace_id = values.get("AppId", ""), values.get("WorkspaceId", "")
-        if not app_id.strip() or not workspace_id.strip():
-            raise Refusal(ResultCode.NEED_APPID_WORKSPACEID)
-        app = await self._directory.find_app(app_id.strip(), workspace_id.strip())
-        if app is None:
-            raise Refusal(ResultCode.INVALID_INSTANCE_ID, "no app has this AppId and WorkspaceId")
-        tenant = values.get("TenantId")
-        if tenant and app.tenant_id and tenant != app.tenant_id:
-            raise Refusal(ResultCode.INVALID_TENANT_ID)
+        app = await require_instance(self._directory, values)
         target = values.get("Target", "")
         if not target.strip():
             raise Refusal(ResultCode.TOKEN_OR_USERID_NULL, "Target is empty")

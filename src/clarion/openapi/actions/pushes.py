@@ -1,18 +1,19 @@
-"""PushSimple, and the parameters that all kinds of push share.
+"""PushSimple, PushTemplate, and the parameters that all kinds of push share.
 
 Source: request parameters of the push actions; the names are those on the wire (docs/coverage.md).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import msgspec
 
 from clarion.openapi.envelopes import Envelope
 from clarion.openapi.registry import VERSIONS, Action, Call, Handler
 from clarion.openapi.schema import Kind, Parameter
-from clarion.pushes.model import PushReceipt, SimpleForm
+from clarion.pushes.model import PushForm, PushReceipt, SimpleForm, TemplateForm
 from clarion.pushes.service import PushService
 from clarion.tenants.model import Role
 
@@ -58,6 +59,13 @@ SIMPLE = (
     Parameter("ImageUrls"),
     Parameter("IconUrls"),
 )
+TEMPLATE = (
+    Parameter("TemplateName", required=True),
+    Parameter("TemplateKeyValue"),
+    Parameter("TargetMsgkey", required=True),
+)
+
+F = TypeVar("F", bound=PushForm)
 
 
 def push_actions(service: PushService) -> list[Action]:
@@ -66,22 +74,19 @@ def push_actions(service: PushService) -> list[Action]:
     Args:
         service: accepts the pushes.
     """
+    rows = (
+        ("PushSimple", (*SHARED, *SIMPLE, *ACTIVITY, *SMS), SimpleForm, service.push_simple),
+        ("PushTemplate", (*SHARED, *TEMPLATE, *ACTIVITY, *SMS), TemplateForm, service.push_template),
+    )
     return [
-        Action(
-            "PushSimple",
-            VERSIONS,
-            Role.PUSH,
-            Envelope.PUSH,
-            (*SHARED, *SIMPLE, *ACTIVITY, *SMS),
-            _simple(service),
-        )
+        Action(name, VERSIONS, Role.PUSH, Envelope.PUSH, parameters, _handler(form, push))  # type: ignore[arg-type]
+        for name, parameters, form, push in rows
     ]
 
 
-def _simple(service: PushService) -> Handler:
+def _handler(form: type[F], push: Callable[[F, str], Awaitable[PushReceipt]]) -> Handler:
     async def handle(call: Call) -> dict[str, Any]:
-        form = msgspec.convert(call.params, SimpleForm)
-        return _data(await service.push_simple(form, call.request_id))
+        return _data(await push(msgspec.convert(call.params, form), call.request_id))
 
     return handle
 
