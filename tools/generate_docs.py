@@ -159,7 +159,7 @@ def _parameters(action: Action) -> str:
 
 def registry() -> Registry:
     """The actions of a server, with nothing behind them."""
-    nothing = cast(Any, SimpleNamespace(push_simple=None, push_template=None))
+    nothing = cast(Any, SimpleNamespace(push_simple=None, push_template=None, push_multiple=None))
     return Registry(
         [*push_actions(nothing), *device_actions(nothing, nothing), *template_actions(nothing, nothing)]
     )

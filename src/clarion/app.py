@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +49,7 @@ from clarion.web.server import HttpServer
 
 log = structlog.get_logger(__name__)
 
+LOCK_FILE = "server.lock"
 _NONCE_SECONDS = 1800
 _LINK_SPREAD_SECONDS = 2.0
 
@@ -89,6 +92,23 @@ async def open_foundation(settings: Settings, clock: Clock | None = None) -> Fou
     return Foundation(settings, clock or SystemClock(), database, vault, nonce_key)
 
 
+def claim_data_directory(data_dir: Path) -> int:
+    """Hold the directory for one server, until the descriptor is closed or the process ends in whatever way.
+
+    Raises:
+        ConfigurationError: another server holds it.
+    """
+    descriptor = os.open(data_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise ConfigurationError(
+            f"another server runs on the data directory {data_dir}: stop it, or choose another with --data-dir"
+        ) from None
+    return descriptor
+
+
 def _data_directory(settings: Settings) -> Path:
     data_dir = Path(settings.data_dir)
     try:
@@ -117,6 +137,7 @@ class Server:
         self.http: HttpServer | None = None
         self.link: LinkServer | None = None
         self._application: Application | None = None
+        self._claim: int | None = None
         self._jobs = Jobs()
 
         self._writer = GroupWriter(foundation.database)
@@ -130,10 +151,11 @@ class Server:
         """Recall what the last run left, then listen.
 
         Raises:
-            ConfigurationError: a port is in use or a file is missing.
+            ConfigurationError: a port or the data directory is in use, or a file is missing.
             StoreUnavailable: the database cannot be reached.
         """
         settings, clock, database = self._foundation.settings, self._foundation.clock, self._foundation.database
+        self._claim = claim_data_directory(Path(settings.data_dir))
         ids = IdGenerator(clock, floor=await largest_id(database))
         await self._directory.refresh()
         for at, hashes in await stored_nonces(database, clock.now_ms() - _NONCE_SECONDS * 1000):
@@ -198,6 +220,9 @@ class Server:
         await self._jobs.stop()
         await self._writer.drain()
         await self._foundation.database.close()
+        if self._claim is not None:
+            os.close(self._claim)
+            self._claim = None
 
     @property
     def addresses(self) -> dict[str, str]:
@@ -255,11 +280,16 @@ class Server:
         try:
             await answers(self._foundation.database)
         except StoreUnavailable as error:
-            return str(error)
+            return self._unready("database", str(error))
         return None
 
     async def _check_writes(self) -> str | None:
-        return self._writer.fault
+        return self._unready("writes", self._writer.fault) if self._writer.fault else None
+
+    def _unready(self, part: str, fault: str) -> str:
+        # Anyone may ask /readyz; what a driver says of hosts and users is for the log.
+        log.warning("not_ready", part=part, fault=fault)
+        return "is not available; the server's log says why"
 
 
 def server_tls(settings: Settings) -> ssl.SSLContext | None:
@@ -270,6 +300,11 @@ def server_tls(settings: Settings) -> ssl.SSLContext | None:
     """
     if not settings.tls_cert_file:
         return None
+    for name, file in (("tls_cert_file", settings.tls_cert_file), ("tls_key_file", settings.tls_key_file)):
+        if not file:
+            raise ConfigurationError(f"{name} is missing: a certificate needs its private key")
+        if not Path(file).is_file():
+            raise ConfigurationError(f"{name}: there is no file {file}")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         context.load_cert_chain(settings.tls_cert_file, settings.tls_key_file or None)

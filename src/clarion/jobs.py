@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 _LEASE = "maintenance"
 _LEASE_SECONDS = 15.0
+_REFUSALS_OF_A_RIVAL = 5
 _KEEP_NONCES_MS = 2 * 3600 * 1000
 _CONNECTED_SLICE = 500
 
@@ -93,12 +94,20 @@ class _Leader:
         self._clock = clock
         self._owner = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
         self._lease: Lease | None = None
+        self._refusals = 0
 
     def __call__(self) -> bool:
         return self._lease is not None and self._lease.expires_at > self._clock.now_ms()
 
     async def renew(self) -> bool:
         self._lease = await acquire(self._database, _LEASE, self._owner, _LEASE_SECONDS, self._clock)
+        self._refusals = 0 if self._lease else self._refusals + 1
+        # A server that was killed leaves a lease behind for a while; one that goes on renewing it is alive.
+        if self._refusals == _REFUSALS_OF_A_RIVAL:
+            log.warning(
+                "another_server_uses_this_database",
+                hint="run one server a database: devices of one do not get the other's pushes at once",
+            )
         return False
 
     async def resign(self) -> None:

@@ -76,6 +76,7 @@ def _explain(error: urllib.error.HTTPError) -> str:
         body = json.load(error)
         message = str(body["Message"])
         # The server's string to sign, which ends such a message, helps nobody here and repeats the request.
-        return f"{body['Code']}: {message.partition(' server string to sign is:')[0]}"
+        hint = " Check the access key's secret." if body["Code"] == "SignatureDoesNotMatch" else ""
+        return f"{body['Code']}: {message.partition(' server string to sign is:')[0]}{hint}"
     except (ValueError, KeyError, TypeError):
         return f"HTTP {error.code}: this is not the API of a Clarion server"

@@ -87,6 +87,7 @@ async def _serve(settings: Settings, request_log: LineWriter, *, as_json: bool) 
     finally:
         await server.stop()
         request_log.flush()
+    log.info("stopped")
 
 
 def _announce(addresses: dict[str, str], settings: Settings, *, as_json: bool) -> None:

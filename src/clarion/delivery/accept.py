@@ -41,11 +41,15 @@ DEVICE_TYPES = frozenset({TargetType.ANDROID, TargetType.IOS, TargetType.HARMONY
 
 
 class NewMessage(NamedTuple):
-    """One target of a task: internal message id, target, the caller's message key."""
+    """One target of a task: internal message id, target, the caller's message key.
+
+    `content` is the stored form of the message where it differs from the task's (a multiple push).
+    """
 
     message: int
     target: str
     msg_key: str
+    content: bytes | None = None
 
 
 class NewTask(NamedTuple):
@@ -134,6 +138,7 @@ _INSERT_MESSAGES = Insert(
         "status",
         "status_at",
         "expires_at",
+        "content",
     ),
     on_conflict="DO NOTHING",
     returning=("message",),
@@ -252,6 +257,7 @@ def _message_row(task: NewTask, message: NewMessage, resolved: _Resolved) -> tup
         int(status),
         task.created_at,
         task.expires_at,
+        message.content,
     )
 
 

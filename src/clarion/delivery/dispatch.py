@@ -6,7 +6,7 @@ poller (`delivery.maintenance`).
 
 from __future__ import annotations
 
-from clarion.channels.message import PushContent
+from clarion.channels.message import PushContent, decode_content
 from clarion.delivery.accept import Accepted, NewTask
 from clarion.delivery.connections import Connections
 from clarion.delivery.frames import push_frame
@@ -27,6 +27,7 @@ class Dispatcher:
         handed = 0
         for message, device in accepted.planned:
             if self._connections.online(device):
-                frame = push_frame(message.message, message.msg_key, task.task, task.expires_at, content)
+                own = content if message.content is None else decode_content(message.content)
+                frame = push_frame(message.message, message.msg_key, task.task, task.expires_at, own)
                 handed += self._connections.deliver(device, message.message, frame)
         return handed

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from clarion.channels.message import decode_content
 from clarion.clock import Clock
@@ -46,8 +46,9 @@ class _Report(NamedTuple):
     at: int
 
 
+_CONTENT = func.coalesce(messages.c.content, tasks.c.content)
 _OWED = Query(
-    select(messages.c.message, messages.c.msg_key, messages.c.task, messages.c.expires_at, tasks.c.content)
+    select(messages.c.message, messages.c.msg_key, messages.c.task, messages.c.expires_at, _CONTENT)
     .select_from(
         deliveries.join(messages, messages.c.message == deliveries.c.message).join(
             tasks, tasks.c.task == messages.c.task

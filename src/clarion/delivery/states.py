@@ -60,7 +60,11 @@ class Outcome(Enum):
     """How a hop ended, with a cause in plain language and what to do next, if anything."""
 
     ON_DISK = "on_disk", "The push was committed to the database before it was answered OK.", ""
-    QUEUED = "queued", "The message is queued for the device.", ""
+    QUEUED = (
+        "queued",
+        "The message is in the device's inbox; it is sent as soon as the device is connected.",
+        "Not sent yet: the device has not been connected since. Check that its app runs and reaches the link.",
+    )
     NO_BINDING = (
         "no_binding",
         "No device is bound to this user.",

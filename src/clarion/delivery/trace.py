@@ -145,9 +145,10 @@ def _hop(at: int, stage: Stage, outcome: Outcome) -> TraceHop:
 
 
 def _read_hops(rows: Sequence[Sequence[Any]]) -> Iterator[TraceHop]:
+    reached = {token for _, stage, _, _, _, token in rows if stage in (Stage.SENT.value, Stage.ACKED.value)}
     acknowledged = {token for _, stage, _, _, _, token in rows if stage == Stage.ACKED.value}
     for at, stage, label, code, detail, token in rows:
         outcome = OUTCOMES[label]
         cause = f"{outcome.cause} {detail}" if detail else outcome.cause
-        done = outcome is Outcome.WRITTEN and token in acknowledged
+        done = token in {Outcome.WRITTEN: acknowledged, Outcome.QUEUED: reached}.get(outcome, ())
         yield TraceHop(at, stage, label, code, cause, "" if done else outcome.next_step, token)

@@ -181,7 +181,14 @@ async def connect(url: str, context: ssl.SSLContext | None) -> ClientConnection:
         asyncio.LimitOverrunError,
         handshake.HandshakeFailed,
     ) as error:
-        if writer is not None:
-            writer.transport.abort()
+        _abort(writer)
         raise ConnectionEnded(CloseCode.ABNORMAL, str(error) or "no connection in time") from None
+    except asyncio.CancelledError:
+        _abort(writer)
+        raise
     return ClientConnection(reader, writer)
+
+
+def _abort(writer: asyncio.StreamWriter | None) -> None:
+    if writer is not None:
+        writer.transport.abort()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 
+from clarion.failures import StoreUnavailable
 from clarion.link.outbox import Outbox
 from clarion.link.protocol import (
     VERSION,
@@ -342,7 +343,11 @@ class Session:
 
     def _on_broken(self, error: BaseException) -> None:
         """The backend failed: end this session; the device finds all its messages when it comes back."""
-        _log.error("the link's backend failed for device %d", self.device, exc_info=error)
+        if isinstance(error, StoreUnavailable):
+            # Every device meets it at once, and the store says it already.
+            _log.warning("the database was not available for device %d", self.device)
+        else:
+            _log.error("the link's backend failed for device %d", self.device, exc_info=error)
         self.fail(Failure.INTERNAL, "internal error")
 
     def _move(self, state: State) -> None:

@@ -44,7 +44,9 @@ def configure_logs(level: str, form: LogFormat) -> LineWriter:
     threshold = _LEVELS[level.lower()]
     as_text = form is LogFormat.TEXT or (form is LogFormat.AUTO and sys.stderr.isatty())
     # The plain form of tracebacks: the one that structlog prefers shows local variables, and so secrets.
-    as_lines = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    as_lines = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
     renderer: Any = as_lines if as_text else _render_json
     processors: list[Any] = [structlog.contextvars.merge_contextvars] if as_text else []
     processors += [_add_time, structlog.processors.add_log_level]

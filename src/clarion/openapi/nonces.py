@@ -36,7 +36,7 @@ class NonceMemory:
     is ever moved and no claim takes long. A generation spans half of `keep_seconds`; old ones fall out whole.
 
     Time is the wall clock that requests' timestamps are held against. When that is set back, nonces are
-    kept for longer, never for less.
+    kept for longer; when it jumps ahead, they stay until the monotonic clock has moved on as far too.
 
     Args:
         clock: source of wall time.
@@ -48,7 +48,9 @@ class NonceMemory:
         self._clock = clock
         # A secret before the text keys BLAKE2 safely, and in one block instead of two.
         self._keyed = hashlib.blake2b(secret, digest_size=8)
+        self._keep_seconds = keep_seconds
         self._span_ms = keep_seconds * 1000 // _SPANS
+        self._ended: dict[int, float] = {}
         self._generations: dict[int, list[_Table]] = {}
         self._tables: list[_Table] = []  # those of all generations; the last one is being filled
         self._room = 0
@@ -104,8 +106,16 @@ class NonceMemory:
 
     def _begin(self, number: int) -> None:
         """Begin the generation `number`, about as large as the one before; what is too old falls out."""
+        now = self._clock.monotonic()
+        if self._generations:
+            self._ended.setdefault(max(self._generations), now)
         before = sum(_room(mask) for _, mask in self._generations.get(number - 1, [])) - self._room
-        self._generations = {kept: tables for kept, tables in self._generations.items() if kept >= number - _SPANS}
+        self._generations = {
+            kept: tables
+            for kept, tables in self._generations.items()
+            if kept >= number - _SPANS or now - self._ended.get(kept, now) < self._keep_seconds
+        }
+        self._ended = {kept: at for kept, at in self._ended.items() if kept in self._generations}
         self._next_ms = (number + 1) * self._span_ms
         self._generations[number] = []
         self._add_table(number, min(_LARGEST, max(_SMALLEST, before * 3 // 2)))

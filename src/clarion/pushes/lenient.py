@@ -19,6 +19,9 @@ MAX_DEPTH = 32
 MAX_LITERAL = 65_536
 """Most characters of a Python literal, which costs far more to read than JSON."""
 
+MAX_BITS = 1024
+"""Largest whole number of a Python literal; JSON's own are bounded by its decoder."""
+
 _decode = msgspec.json.Decoder().decode
 
 
@@ -64,6 +67,8 @@ def _plain(value: Any, depth: int) -> Any:
         return [_plain(item, depth - 1) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         raise TypeError("not a number of JSON")
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        raise TypeError("a number that no channel can hold")
     if value is None or isinstance(value, str | int | float):
         return value
     raise TypeError(type(value).__name__)
@@ -71,7 +76,7 @@ def _plain(value: Any, depth: int) -> Any:
 
 def _plain_key(key: Any) -> Any:
     if isinstance(key, str | int | float):
-        return key
+        return _plain(key, 1)
     raise TypeError(type(key).__name__)
 
 

@@ -82,6 +82,13 @@ class TemplateForm(PushForm, rename="pascal", kw_only=True):
     target_msgkey: str = ""
 
 
+class MultipleForm(PushForm, rename="pascal", kw_only=True):
+    """A PushMultiple request. `target_msg`: its entries by field name, in the order of their numbers."""
+
+    template_name: str = ""
+    target_msg: list[dict[str, str]] = []
+
+
 @dataclass(frozen=True, slots=True)
 class PushReceipt:
     """What the caller is told of an accepted push.

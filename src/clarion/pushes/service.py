@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from clarion.channels.message import encode_content
+from clarion.channels.message import PushContent, encode_content
 from clarion.clock import Clock
 from clarion.delivery.accept import Accepted, NewMessage, NewTask, accept
 from clarion.delivery.dispatch import Dispatcher
 from clarion.ids import IdGenerator
-from clarion.pushes.model import PushKind, PushReceipt, SimpleForm, TemplateForm
-from clarion.pushes.rules import CheckedPush, Limits, check_simple, check_template
+from clarion.pushes.model import MultipleForm, PushKind, PushReceipt, SimpleForm, TemplateForm
+from clarion.pushes.rules import CheckedPush, Limits, MultiplePush, check_multiple, check_simple, check_template
 from clarion.results import Refusal, ResultCode
 from clarion.store.group import GroupWriter
 from clarion.templates.service import TemplateService
@@ -69,24 +69,56 @@ class PushService:
         push = check_template(form, template.text if template else None, self._limits)
         return await self._accept(app, PushKind.TEMPLATE, push, request_id)
 
+    async def push_multiple(self, form: MultipleForm, request_id: str) -> PushReceipt:
+        """Accept a message of its own for each of up to 400 targets; Data is the task's id.
+
+        Raises:
+            Refusal: a business rule is broken for any of the targets; none is accepted.
+            StoreUnavailable: it could not be committed; nothing was accepted.
+        """
+        app = await require_push_app(self._directory, form.app_id, form.workspace_id)
+        template = await self._templates.find(app.key, form.template_name)
+        push = check_multiple(form, template.text if template else None, self._limits)
+        contents = [encode_content(content) for content in push.contents]
+        messages = [
+            NewMessage(self._ids.next(), target.target, target.msg_key, content)
+            for target, content in zip(push.targets, contents, strict=True)
+        ]
+        task = self._task(app, PushKind.MULTIPLE, push, contents[0], messages, request_id)
+        return await self._carry_out(task._replace(answer=str(task.task)), push.contents[0])
+
     async def _accept(self, app: App, kind: PushKind, push: CheckedPush, request_id: str) -> PushReceipt:
+        messages = [NewMessage(self._ids.next(), target.target, target.msg_key) for target in push.targets]
+        task = self._task(app, kind, push, encode_content(push.content), messages, request_id)
+        return await self._carry_out(task, push.content)
+
+    def _task(
+        self,
+        app: App,
+        kind: PushKind,
+        push: CheckedPush | MultiplePush,
+        content: bytes,
+        messages: list[NewMessage],
+        request_id: str,
+    ) -> NewTask:
         now = self._clock.now_ms()
-        next_id = self._ids.next
-        task = NewTask(
-            task=next_id(),
+        return NewTask(
+            task=self._ids.next(),
             app=app.key,
             kind=kind.value,
             name=push.task_name,
             target_type=push.target_type,
-            content=encode_content(push.content),
+            content=content,
             answer=None,
             request_id=request_id,
             created_at=now,
             expires_at=now + push.validity_seconds * 1000,
-            messages=[NewMessage(next_id(), target.target, target.msg_key) for target in push.targets],
+            messages=messages,
         )
+
+    async def _carry_out(self, task: NewTask, content: PushContent) -> PushReceipt:
         accepted: Accepted = await self._writer.submit(accept, task)
-        self._dispatcher.dispatch(task, push.content, accepted)
+        self._dispatcher.dispatch(task, content, accepted)
         return PushReceipt(accepted.answer, len(task.messages) - accepted.repeated, accepted.repeated)
 
 

@@ -150,11 +150,13 @@ messages = Table(
     _number("status"),
     _number("status_at"),
     _number("expires_at"),
+    _bytes("content", null=True),
     Index("messages_by_target", "app", "target", "msg_key", "target_type", "generation", unique=True),
     Index("messages_open", "expires_at", sqlite_where=text(OPEN_STATUSES), postgresql_where=text(OPEN_STATUSES)),
 )
 """One target of a task. `generation` is 0 for the one message that a repeated (target, msgKey) means; when a
-pair comes again after its idempotency window, the older row takes its own id as generation."""
+pair comes again after its idempotency window, the older row takes its own id as generation. `content` is null
+where the message is the task's; a multiple push has one for each target."""
 
 deliveries = Table(
     "deliveries",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 
@@ -33,13 +33,10 @@ class AccessKey:
     """
 
     key_id: str
-    secret: bytes
+    secret: bytes = field(repr=False)
     role: Role
     app_id: str | None = None
     enabled: bool = True
-
-    def __repr__(self) -> str:
-        return f"AccessKey({self.key_id!r}, {self.role.value}, app_id={self.app_id!r}, enabled={self.enabled})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +55,6 @@ class App:
     key: int
     app_id: str
     workspace_id: str
-    secret: bytes
+    secret: bytes = field(repr=False)
     tenant_id: str | None = None
     push_enabled: bool = True
-
-    def __repr__(self) -> str:
-        return f"App({self.key}, {self.app_id!r}, {self.workspace_id!r})"

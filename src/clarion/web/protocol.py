@@ -162,6 +162,10 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head_since = None
+        if self.parser.should_upgrade():
+            # The parser stops here, and a body that follows would be lost; some clients ask for h2c unasked.
+            self.send_400_response("This port does not upgrade connections: send the request without Upgrade.")
+            return
         path, _, query = self.url.partition(b"?")
         in_hand: Any = self.cycle
         busy = in_hand is not None and not in_hand.response_complete

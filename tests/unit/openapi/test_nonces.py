@@ -66,6 +66,14 @@ def test_a_clock_set_back_forgets_nothing(clock: ManualClock, memory: NonceMemor
     assert memory.claim("key", "nonce") is None
 
 
+def test_a_clock_that_jumps_ahead_and_back_forgets_nothing(clock: ManualClock, memory: NonceMemory) -> None:
+    memory.claim("key", "nonce")
+    clock.jump(3600)
+    memory.claim("key", "other")
+    clock.jump(-3600)
+    assert memory.claim("key", "nonce") is None
+
+
 def test_restored_nonces_are_used(clock: ManualClock, memory: NonceMemory) -> None:
     claimed = []
     for number in range(40):
@@ -80,6 +88,8 @@ def test_restored_nonces_are_used(clock: ManualClock, memory: NonceMemory) -> No
     for number in range(22, 40):  # those of the last half hour
         assert later.claim("key", str(number)) is None
     assert later.claim("key", "0") is not None
+    clock.advance(2701)
+    later.claim("key", "the next generation begins")
     clock.advance(2701)
     assert later.claim("key", "39") is not None
 

@@ -107,3 +107,8 @@ _VALUES = st.recursive(
 def test_a_python_dict_is_what_it_says(value: dict[str, object]) -> None:
     """What the published Python sample sends for a dict."""
     assert parse_map(str(value)) == value
+
+
+@pytest.mark.parametrize("text", ["{'u': 0x" + "f" * 5000 + "}", "{0x" + "f" * 5000 + ": 'k'}"])
+def test_numbers_that_nothing_can_hold(text: str) -> None:
+    assert parse_map(text) is None

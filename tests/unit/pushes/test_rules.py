@@ -10,8 +10,9 @@ import pytest
 
 from clarion.channels.message import encode_content
 from clarion.delivery.accept import TargetType
+from clarion.pushes.content import MAX_MESSAGE_BYTES, SYSTEM_PARAMS
 from clarion.pushes.model import SimpleForm
-from clarion.pushes.rules import MAX_MESSAGE_BYTES, SYSTEM_PARAMS, Limits, Target, check_simple
+from clarion.pushes.rules import Limits, Target, check_simple
 from clarion.results import Refusal, ResultCode
 
 GOOD = SimpleForm(

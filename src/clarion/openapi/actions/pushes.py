@@ -1,4 +1,4 @@
-"""PushSimple, PushTemplate, and the parameters that all kinds of push share.
+"""PushSimple, PushTemplate, PushMultiple, and the parameters that all kinds of push share.
 
 Source: request parameters of the push actions; the names are those on the wire (docs/coverage.md).
 """
@@ -13,7 +13,7 @@ import msgspec
 from clarion.openapi.envelopes import Envelope
 from clarion.openapi.registry import VERSIONS, Action, Call, Handler
 from clarion.openapi.schema import Kind, Parameter
-from clarion.pushes.model import PushForm, PushReceipt, SimpleForm, TemplateForm
+from clarion.pushes.model import MultipleForm, PushForm, PushReceipt, SimpleForm, TemplateForm
 from clarion.pushes.service import PushService
 from clarion.tenants.model import Role
 
@@ -65,6 +65,11 @@ TEMPLATE = (
     Parameter("TargetMsgkey", required=True),
 )
 
+MULTIPLE = (
+    Parameter("TemplateName", required=True),
+    Parameter("TargetMsg", Kind.STRUCTS, required=True),
+)
+
 F = TypeVar("F", bound=PushForm)
 
 
@@ -77,6 +82,7 @@ def push_actions(service: PushService) -> list[Action]:
     rows = (
         ("PushSimple", (*SHARED, *SIMPLE, *ACTIVITY, *SMS), SimpleForm, service.push_simple),
         ("PushTemplate", (*SHARED, *TEMPLATE, *ACTIVITY, *SMS), TemplateForm, service.push_template),
+        ("PushMultiple", (*SHARED, *MULTIPLE, *ACTIVITY), MultipleForm, service.push_multiple),
     )
     return [
         Action(name, VERSIONS, Role.PUSH, Envelope.PUSH, parameters, _handler(form, push))  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from clarion.openapi.actions.scope import require_instance
 from clarion.openapi.envelopes import Envelope
 from clarion.openapi.registry import Action, Call, Handler
 from clarion.openapi.schema import Kind, Parameter
-from clarion.pushes.rules import check_addresses
+from clarion.pushes.content import check_addresses
 from clarion.results import Refusal, ResultCode
 from clarion.templates.model import Template, TemplateText
 from clarion.templates.service import TemplateService
