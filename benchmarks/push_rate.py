@@ -2,7 +2,7 @@
 
 The server (SQLite with `synchronous=FULL`, log at info) has one core, the client another. The requests are signed
 before the clock runs and carry one target each. CPU is that of all the server's threads, with what the kernel does
-on their behalf. Three rounds, of users without a device and of 100 registered devices that are offline; of each the
+on their behalf. Six rounds, of users without a device and of 100 registered devices that are offline; of each the
 highest rate, with its latencies, and the least CPU are reported. The peer is `/healthz` of the same server under
 the same load: what an empty answer costs. The rounds take turns.
 """
@@ -19,7 +19,7 @@ from benchmarks.figures import Figure, listed, percentile, run_script, stage
 from benchmarks.pushes import ACCEPTED, closed_loop, get_request, push_request
 from benchmarks.server import CLIENT_CORE, BenchServer, pinned, running_server
 
-WARM_UP, REQUESTS, ROUNDS, CONNECTIONS, DEVICES = 2_000, 10_000, 3, 64, 100
+WARM_UP, REQUESTS, ROUNDS, CONNECTIONS, DEVICES = 2_000, 10_000, 6, 64, 100
 _HEALTHY = b'"status":"ok"'
 _USERS, _TOKENS = 3, 1  # delivery types
 
