@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -158,7 +159,12 @@ def test_push_trace_and_listen(
     assert message.keys() >= wanted
     assert (message["title"], message["content"], message["msgKey"]) == ("t", "c", "cli-1")
 
-    arrived = clarion("trace", *app, *data, "--target", token, "--msg-key", "cli-1", "--json").json
+    end = time.monotonic() + 10  # an ack waits a moment for company before it is committed
+    while True:
+        arrived = clarion("trace", *app, *data, "--target", token, "--msg-key", "cli-1", "--json").json
+        if arrived["status"] == 2 or time.monotonic() > end:
+            break
+        time.sleep(0.02)
     assert (arrived["status"], arrived["statusName"]) == (2, "Acked")
     assert all(hop.keys() >= hop_names for hop in arrived["hops"])
     assert "Acked" in clarion("trace", *app, *data, "--target", token, "--msg-key", "cli-1").out
