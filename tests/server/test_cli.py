@@ -291,6 +291,12 @@ def test_port_in_use(clarion: Clarion) -> None:
     assert "in use" in done.err
 
 
+def test_one_server_a_data_directory(server: ServerProcess, server_data_dir: Path, clarion: Clarion) -> None:
+    done = clarion("serve", "--data-dir", str(server_data_dir), "--port", "0", "--link-port", "0")
+    assert done.code == 1
+    assert "another server runs on the data directory" in done.err
+
+
 def test_no_command_shows_help(clarion: Clarion) -> None:
     done = clarion()
     assert "Usage: clarion" in done.out + done.err

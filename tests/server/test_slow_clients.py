@@ -241,3 +241,11 @@ async def test_too_many_connections(tmp_path: Path) -> None:
                     break
                 except ConnectionError:
                     await asyncio.sleep(0.02)
+
+
+async def test_an_upgrade_is_refused_rather_than_losing_the_body(connection: Connection) -> None:
+    upgrade = b"connection: upgrade\r\nupgrade: h2c\r\ncontent-length: 8\r\n\r\nFormat=X"
+    await connection.send(b"POST / HTTP/1.1\r\nhost: x\r\n" + upgrade)
+    answer = await connection.closed()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"does not upgrade" in answer

@@ -109,6 +109,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("3054", {"target_msgkey": '{"token\\n":"key"}', "delivery_type": 1}),
     ("3054", {"target_msgkey": '{"世界":"key"}', "delivery_type": 2}),
     ("OK", {"target_msgkey": '{"世界":"键"}'}),
+    ("OK", {"expired_seconds": "\x1c5"}),
     ("3020", {"expired_seconds": None}),
     ("3020", {"expired_seconds": ""}),
     ("3020", {"expired_seconds": "0"}),
