@@ -146,11 +146,9 @@ _INSERT_MESSAGES = Insert(
 _INSERT_TASKS = Insert(
     tasks, ("task", "app", "kind", "name", "content", "answer", "request_id", "created_at", "expires_at")
 )
-_INSERT_DELIVERIES = Insert(
-    deliveries,
-    ("device", "message", "app", "channel", "attempts", "next_at", "epoch", "leased_until"),
-    on_conflict="DO NOTHING",
-)
+DELIVERY_COLUMNS = ("device", "message", "app", "channel", "attempts", "next_at", "epoch", "leased_until")
+"""What a `delivery_row` holds."""
+_INSERT_DELIVERIES = Insert(deliveries, DELIVERY_COLUMNS, on_conflict="DO NOTHING")
 
 
 class _Earlier(NamedTuple):
@@ -186,9 +184,7 @@ async def accept(transaction: Transaction, batch: Sequence[NewTask]) -> list[Acc
         for message in fresh:
             for device in _devices(resolved, task, message):
                 result.planned.append((message, device))
-                delivery_rows.append(
-                    (device, message.message, task.app, Channel.LINK.label, 0, task.created_at, 0, 0)
-                )
+                delivery_rows.append(delivery_row(device, message.message, task.app, task.created_at))
         if fresh:
             result.answer = task.answer
             task_rows.append(_task_row(task))
@@ -196,6 +192,11 @@ async def accept(transaction: Transaction, batch: Sequence[NewTask]) -> list[Acc
     await transaction.insert(_INSERT_TASKS, task_rows)
     await transaction.insert(_INSERT_DELIVERIES, delivery_rows)
     return results
+
+
+def delivery_row(device: int, message: int, app: int, now: int) -> tuple[object, ...]:
+    """A message that is owed to a device on the own link from `now` (ms) on."""
+    return (device, message, app, Channel.LINK.label, 0, now, 0, 0)
 
 
 async def _resolve(transaction: Transaction, batch: Sequence[NewTask]) -> _Resolved:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import bindparam, delete, exists, select, text, update
 
-from clarion.channels.registry import Channel
-from clarion.delivery.accept import TargetType
+from clarion.delivery.accept import DELIVERY_COLUMNS, TargetType, delivery_row
 from clarion.delivery.hops import Hop, write_hops
 from clarion.delivery.states import MessageStatus, Outcome, Stage
 from clarion.store.database import Transaction
@@ -21,12 +20,7 @@ _WAITING = Query(
         messages.c.expires_at > bindparam("now"),
     )
 )
-_INSERT_DELIVERIES = Insert(
-    deliveries,
-    ("device", "message", "app", "channel", "attempts", "next_at", "epoch", "leased_until"),
-    on_conflict="DO NOTHING",
-    returning=("message",),
-)
+_INSERT_DELIVERIES = Insert(deliveries, DELIVERY_COLUMNS, on_conflict="DO NOTHING", returning=("message",))
 _SET_BOUND = Query(
     lambda terms: (
         update(messages)
@@ -82,7 +76,7 @@ async def attach(transaction: Transaction, app: int, user_id: str, device: int, 
     waiting = await transaction.fetch(_WAITING, app=app, user_id=user_id, now=now)
     if not waiting:
         return 0
-    rows = [(device, message, app, Channel.LINK.label, 0, now, 0, 0) for (message,) in waiting]
+    rows = [delivery_row(device, message, app, now) for (message,) in waiting]
     attached = [message for (message,) in await transaction.insert(_INSERT_DELIVERIES, rows)]
     await transaction.execute(_SET_BOUND, attached=attached, now=now)
     await write_hops(

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select
 
 from clarion.clock import Clock
 from clarion.ids import IdGenerator
 from clarion.results import Refusal, ResultCode
 from clarion.store.database import Database, Row, Transaction
 from clarion.store.queries import Insert, Query
-from clarion.store.schema import catalog, templates
+from clarion.store.schema import templates
 from clarion.templates.model import MAX_TEMPLATES, Template, TemplateText, check_name, check_text
 from clarion.tenants.directory import Directory
+from clarion.tenants.service import change_catalog
 
 _COLUMNS = (
     templates.c.template,
@@ -38,7 +39,6 @@ _PAGE = Query(
 )
 _COUNT = Query(select(func.count()).select_from(templates).where(_OF_APP))
 _DELETE = Query(delete(templates).where(_OF_APP, templates.c.template == bindparam("template")))
-_CHANGED = Query(update(catalog).values(revision=catalog.c.revision + 1))
 _INSERT = Insert(
     templates,
     ("template", "app", "name", "description", "variables", "content", "created_at", "modified_at"),
@@ -82,7 +82,7 @@ class TemplateService:
 
         async def work(transaction: Transaction) -> None:
             # The catalog's row is the gate: two that come together are counted one after the other.
-            await transaction.execute(_CHANGED)
+            await change_catalog(transaction)
             if await transaction.fetch_one(_BY_NAME, app=app, name=name):
                 raise Refusal(
                     ResultCode.TEMPLATE_ALREADY_EXIST, f"a template is called {name}; choose another name"
@@ -136,7 +136,7 @@ class TemplateService:
 
         async def work(transaction: Transaction) -> None:
             await transaction.execute(_DELETE, app=app, template=found.template)
-            await transaction.execute(_CHANGED)
+            await change_catalog(transaction)
 
         await self._database.write(work)
         await self._directory.refresh()

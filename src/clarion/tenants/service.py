@@ -105,7 +105,7 @@ class TenantService:
 
         async def work(transaction: Transaction) -> App:
             # The revision is the number: a deleted app's number, and with it its messages, is nobody's again.
-            app = await _change(transaction)
+            app = await change_catalog(transaction)
             if await transaction.fetch_one(_FIND_APP, app_id=app_id, workspace_id=workspace_id):
                 raise NameTaken(f"app {app_id} exists in workspace {workspace_id}; `clarion app list` shows it")
             sealed = self._vault.seal(secret.encode(), app_context(app))
@@ -129,7 +129,7 @@ class TenantService:
         """
 
         async def work(transaction: Transaction) -> None:
-            await _change(transaction)
+            await change_catalog(transaction)
             row = await transaction.fetch_one(_FIND_APP, app_id=app_id, workspace_id=workspace_id)
             if row is None:
                 raise NotThere(
@@ -160,7 +160,7 @@ class TenantService:
         sealed = self._vault.seal(secret.encode(), key_context(key_id))
 
         async def work(transaction: Transaction) -> None:
-            await _change(transaction)
+            await change_catalog(transaction)
             if any(row[0] == key_id for row in await transaction.fetch(_LIST_KEYS)):
                 raise NameTaken(f"access key {key_id} exists")
             await transaction.insert(_INSERT_KEY, [(key_id, sealed, role.value, app_id, 1, self._clock.now_ms())])
@@ -180,7 +180,7 @@ class TenantService:
         """
 
         async def work(transaction: Transaction) -> None:
-            await _change(transaction)
+            await change_catalog(transaction)
             if not await transaction.execute(_ENABLE_KEY, id=key_id, is_enabled=int(enabled)):
                 raise NotThere(f"no access key {key_id}; `clarion key list` shows what there is")
 
@@ -193,7 +193,7 @@ class TenantService:
         return await self._database.read(work)
 
 
-async def _change(transaction: Transaction) -> int:
+async def change_catalog(transaction: Transaction) -> int:
     """Raise the catalog's revision; the new one. Changes that run at once wait here for each other."""
     row = await transaction.fetch_one(_CHANGED)
     if row is None:

@@ -14,7 +14,7 @@ from clarion.openapi.actions.scope import require_instance
 from clarion.openapi.envelopes import Envelope
 from clarion.openapi.registry import Action, Call, Handler
 from clarion.openapi.schema import Kind, Parameter
-from clarion.pushes.content import check_addresses
+from clarion.pushes.content import check_addresses, one_of
 from clarion.results import Refusal, ResultCode
 from clarion.templates.model import Template, TemplateText
 from clarion.templates.service import TemplateService
@@ -73,9 +73,9 @@ class _TemplateCalls:
             title=values.get("Title", ""),
             content=values.get("Content", ""),
             uri=values.get("Uri", ""),
-            action=_one_of("JumpAction", values, (0, 1)),
-            silent=_one_of("ShowStyle", values, (0, 1)),
-            style=_one_of("PushStyle", values, (0, 1, 2)),
+            action=one_of("JumpAction", values.get("JumpAction"), (0, 1), 0),
+            silent=one_of("ShowStyle", values.get("ShowStyle"), (0, 1), 0),
+            style=one_of("PushStyle", values.get("PushStyle"), (0, 1, 2), 0),
             icons=check_addresses("IconUrls", values.get("IconUrls")),
             images=check_addresses("ImageUrls", values.get("ImageUrls")),
         )
@@ -117,13 +117,6 @@ def _id(values: dict[str, Any]) -> int | None:
     if not text:
         return None
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else -1
-
-
-def _one_of(name: str, values: dict[str, Any], allowed: tuple[int, ...]) -> int:
-    value: int = values.get(name, 0)
-    if value not in allowed:
-        raise Refusal(ResultCode.INVALID_PARAM, f"{name} must be one of {', '.join(map(str, allowed))}")
-    return value
 
 
 def _shown(template: Template) -> dict[str, str]:
