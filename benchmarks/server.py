@@ -25,7 +25,10 @@ from cryptography.x509.oid import NameOID
 
 from benchmarks.figures import BenchmarkFailed, stage
 from clarion.app import open_foundation
-from clarion.devices.model import Platform, Registration
+from clarion.channels.registry import Platform
+from clarion.delivery.binding import Binder
+from clarion.delivery.ledger import Ledger
+from clarion.devices.model import Registration
 from clarion.devices.service import DeviceService
 from clarion.ids import IdGenerator
 from clarion.link.hub import Hub
@@ -142,7 +145,9 @@ async def _furnish(data_dir: Path, count: int) -> tuple[AccessKey, list[Registra
             stage(f"registering {count:,} devices")
         writer = GroupWriter(database)
         ids = IdGenerator(foundation.clock, floor=await largest_id(database))
-        service = DeviceService(database, writer, foundation.vault, ids, foundation.clock, Hub())
+        service = DeviceService(
+            database, writer, foundation.vault, ids, foundation.clock, Hub(), Binder(Ledger(directory, ids))
+        )
         registered = await asyncio.gather(*(service.register(app.key, Platform.ANDROID) for _ in range(count)))
         await writer.drain()
         return key, registered

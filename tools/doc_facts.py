@@ -128,6 +128,7 @@ STAGES = {
     Stage.PLANNED: "its devices were looked for",
     Stage.SENT: "it was written to a device's connection",
     Stage.ACKED: "a device acknowledged it",
+    Stage.ARRIVED: "a device on a vendor channel reported that it has it",
     Stage.OPENED: "the device's user opened it",
     Stage.IGNORED: "the device's user swiped it away",
     Stage.BOUND: "its user was bound to a device",

@@ -11,9 +11,13 @@ from pathlib import Path
 import structlog
 
 from clarion.clock import Clock, SystemClock
+from clarion.delivery.accept import Acceptance
+from clarion.delivery.binding import Binder
 from clarion.delivery.dispatch import Dispatcher
 from clarion.delivery.inbox import Inbox
+from clarion.delivery.ledger import Ledger
 from clarion.delivery.maintenance import Maintenance
+from clarion.delivery.reports import Reports
 from clarion.devices.service import DeviceService
 from clarion.failures import ConfigurationError, StoreUnavailable
 from clarion.ids import IdGenerator
@@ -30,6 +34,7 @@ from clarion.openapi.authentication import Authenticator
 from clarion.openapi.endpoint import RequestLog, RpcEndpoint
 from clarion.openapi.nonces import NonceMemory
 from clarion.openapi.registry import Registry
+from clarion.pushes.launch import Launcher
 from clarion.pushes.rules import Limits
 from clarion.pushes.service import PushService
 from clarion.settings import PartOfServer, Settings
@@ -163,13 +168,15 @@ class Server:
                 self._nonces.restore(nonce_hash, at)
 
         journal = NonceJournal(self._writer, ids, clock)
-        inbox = Inbox(database, self._writer, ids, clock)
+        ledger = Ledger(self._directory, ids)
+        inbox = Inbox(database, self._writer, ids, clock, ledger)
+        reports = Reports(self._writer, ids, clock, ledger)
         dispatcher = Dispatcher(self._hub)
-        devices = DeviceService(database, self._writer, self._foundation.vault, ids, clock, self._hub)
+        vault = self._foundation.vault
+        devices = DeviceService(database, self._writer, vault, ids, clock, self._hub, Binder(ledger))
         templates = TemplateService(database, self._directory, ids, clock)
-        pushes = PushService(
-            self._directory, templates, self._writer, dispatcher, ids, clock, Limits(settings.max_expired_seconds)
-        )
+        launcher = Launcher(self._writer, Acceptance(ledger), dispatcher, ids, clock)
+        pushes = PushService(self._directory, templates, launcher, Limits(settings.max_expired_seconds))
         registry = Registry(
             [
                 *push_actions(pushes),
@@ -201,8 +208,8 @@ class Server:
                 keep_alive_seconds=settings.keep_alive,
             )
             self.http = HttpServer(self._application, rpc, limits, clock)
-        backend = StoreBackend(self._directory, devices, inbox, metrics)
-        maintenance = Maintenance(database, self._writer, self._hub, clock, settings.retention_days)
+        backend = StoreBackend(self._directory, devices, inbox, reports, metrics)
+        maintenance = Maintenance(database, self._writer, self._hub, clock, ledger, settings.retention_days)
         await self._listen(backend)
         self._jobs.start(
             background_jobs(maintenance, self._directory, journal, self._hub, database, clock, metrics)

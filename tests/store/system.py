@@ -8,15 +8,19 @@ from typing import Any
 
 from sqlalchemy import text
 
+from clarion.channels.registry import Platform
 from clarion.clock import ManualClock
-from clarion.delivery.accept import TargetType
+from clarion.delivery.accept import Acceptance, TargetType
+from clarion.delivery.binding import Binder
 from clarion.delivery.dispatch import Dispatcher
 from clarion.delivery.inbox import Inbox
+from clarion.delivery.ledger import Ledger
 from clarion.delivery.maintenance import Maintenance
+from clarion.delivery.reports import Reports
 from clarion.delivery.trace import Trace, trace
-from clarion.devices.model import Platform
 from clarion.devices.service import DeviceService
 from clarion.ids import IdGenerator
+from clarion.pushes.launch import Launcher
 from clarion.pushes.model import PushReceipt, SimpleForm
 from clarion.pushes.rules import Limits
 from clarion.pushes.service import PushService
@@ -67,13 +71,18 @@ class System:
         self.connections = FakeConnections()
         self.directory = Directory(database, self.vault, clock)
         self.tenants = TenantService(database, self.vault, clock)
-        self.inbox = Inbox(database, self.writer, self.ids, clock)
-        self.maintenance = Maintenance(database, self.writer, self.connections, clock)
-        self.devices = DeviceService(database, self.writer, self.vault, self.ids, clock, self.connections)
-        self.templates = TemplateService(database, self.directory, self.ids, clock)
-        self.pushes = PushService(
-            self.directory, self.templates, self.writer, Dispatcher(self.connections), self.ids, clock, Limits()
+        self.ledger = Ledger(self.directory, self.ids)
+        self.acceptance = Acceptance(self.ledger)
+        self.inbox = Inbox(database, self.writer, self.ids, clock, self.ledger)
+        self.reports = Reports(self.writer, self.ids, clock, self.ledger)
+        self.maintenance = Maintenance(database, self.writer, self.connections, clock, self.ledger)
+        self.devices = DeviceService(
+            database, self.writer, self.vault, self.ids, clock, self.connections, Binder(self.ledger)
         )
+        self.templates = TemplateService(database, self.directory, self.ids, clock)
+        dispatcher = Dispatcher(self.connections)
+        self.launcher = Launcher(self.writer, self.acceptance, dispatcher, self.ids, clock)
+        self.pushes = PushService(self.directory, self.templates, self.launcher, Limits())
         self.app: App
 
     async def open(self) -> System:

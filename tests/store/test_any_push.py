@@ -68,7 +68,7 @@ async def test_a_push_is_refused_or_kept(system: System, form: SimpleForm) -> No
             ((stored,),) = await system.rows(
                 "SELECT content FROM tasks WHERE task = :task", task=int(found.task_id)
             )
-            assert encode_content(decode_content(bytes(stored))) == encode_content(push.content)
+            assert encode_content(decode_content(bytes(stored))) == encode_content(push.contents[0])
 
 
 @given(_TEXT | _HOSTILE)

@@ -8,8 +8,9 @@ import json
 import pytest
 
 from clarion.clock import ManualClock
-from clarion.delivery.accept import IDEMPOTENCY_MS, NewMessage, NewTask, TargetType, accept
-from clarion.delivery.states import MessageStatus, Stage
+from clarion.delivery.accept import IDEMPOTENCY_MS, NewMessage, NewTask, TargetType
+from clarion.delivery.ledger import EventKind
+from clarion.delivery.states import MessageStatus
 from clarion.store.opening import open_database
 from tests.store.system import ANDROID, USER, System
 
@@ -197,9 +198,9 @@ class TestIdempotency:
                 number, system.app.key, 2, "n", TargetType.USER, content, answer, "r", now, now + 1000, messages
             )
 
-        batch = [system.writer.submit(accept, task(answer)) for answer in ("one", "two")]
+        batch = [system.writer.submit(system.acceptance.accept, task(answer)) for answer in ("one", "two")]
         assert [accepted.answer for accepted in await asyncio.gather(*batch)] == ["one", "one"]
-        assert (await system.writer.submit(accept, task("three"))).answer == "one"
+        assert (await system.writer.submit(system.acceptance.accept, task("three"))).answer == "one"
 
     async def test_numbers_that_collide_lose_no_message(self, system: System) -> None:
         """Two nodes with the same number by mistake: an error is better than a lost message."""
@@ -209,7 +210,7 @@ class TestIdempotency:
         messages = [NewMessage(number, "eve", "second")]
         task = NewTask(1, system.app.key, 0, "n", TargetType.USER, b"{}", None, "r", now, now + 1000, messages)
         with pytest.raises(RuntimeError, match="same number"):
-            await system.writer.submit(accept, task)
+            await system.writer.submit(system.acceptance.accept, task)
         assert await system.count("messages") == await system.count("tasks") == 1
 
 
@@ -326,13 +327,13 @@ class TestReports:
         device, token = await system.device()
         await system.push(token, kind=ANDROID)
         (message,) = await system.owed_ids(device)
-        await system.inbox.reported(device, message, Stage.OPENED)
+        await system.reports.reported(device, message, EventKind.OPEN)
         assert await system.count("reports") == 0  # not acknowledged yet
         await system.ack(device)
-        await asyncio.gather(*(system.inbox.reported(device, message, Stage.OPENED) for _ in range(3)))
-        await system.inbox.reported(device, message, Stage.IGNORED)
-        await system.inbox.reported(device, message, Stage.OPENED)
-        await system.inbox.reported(device + 1, message, Stage.OPENED)
+        await asyncio.gather(*(system.reports.reported(device, message, EventKind.OPEN) for _ in range(3)))
+        await system.reports.reported(device, message, EventKind.IGNORE)
+        await system.reports.reported(device, message, EventKind.OPEN)
+        await system.reports.reported(device + 1, message, EventKind.OPEN)
         assert await system.count("reports") == 2
         assert (await system.steps(token))[-2:] == [("opened", "reported"), ("ignored", "reported")]
 

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from clarion.channels.registry import Channel
-from clarion.devices.model import DeviceDetails, Platform, VendorToken
+from clarion.channels.registry import Channel, Platform
+from clarion.devices.model import DeviceDetails, VendorToken
 from tests.store.system import System
 
 

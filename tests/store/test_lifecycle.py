@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import text
 
 from clarion.clock import ManualClock
+from clarion.delivery.ledger import EventKind
 from clarion.delivery.maintenance import STEP_ROWS, Maintenance
-from clarion.delivery.states import MessageStatus, Stage
+from clarion.delivery.states import MessageStatus
 from clarion.delivery.trace import trace
 from clarion.store.database import Transaction
 from clarion.store.queries import Query
@@ -94,7 +95,7 @@ class TestRetention:
         (message,) = await system.owed_ids(device)
         await system.inbox.sent(device, [message])
         await system.ack(device)
-        await system.inbox.reported(device, message, Stage.OPENED)
+        await system.reports.reported(device, message, EventKind.OPEN)
         clock.advance(30 * DAY)
         await system.push("bob", key="young")
         assert await system.maintenance.retain() == 0
@@ -114,7 +115,9 @@ class TestRetention:
         assert await system.count("messages") == await system.count("tasks") == 0
 
     async def test_what_is_valid_or_a_repeat_is_kept(self, system: System, clock: ManualClock) -> None:
-        maintenance = Maintenance(system.database, system.writer, system.connections, clock, retention_days=1)
+        maintenance = Maintenance(
+            system.database, system.writer, system.connections, clock, system.ledger, retention_days=1
+        )
         device, _ = await system.device("bob")
         await system.push("bob", key="long", seconds=7 * DAY)
         await system.push("bob", key="short", seconds=60)
@@ -178,7 +181,7 @@ class TestTrace:
         clock.advance(1)
         await system.inbox.acked(device, [message])
         clock.advance(1)
-        await system.inbox.reported(device, message, Stage.OPENED)
+        await system.reports.reported(device, message, EventKind.OPEN)
         found = await system.trace(token)
         assert [(hop.at - start, hop.stage, hop.outcome) for hop in found.hops] == [
             (0, "accepted", "on_disk"),

@@ -24,7 +24,7 @@ from clarion.store.database import Database, Transaction
 from clarion.store.migrate import HEAD, migrate
 from clarion.store.opening import open_database
 from clarion.store.queries import Query
-from clarion.store.schema import metadata
+from clarion.store.schema_campaigns import metadata
 from tests.store.servers import PostgresqlServer
 from tests.store.system import rows
 
@@ -61,7 +61,14 @@ async def _examined(url: str) -> tuple[list[object], dict[str, str]]:
 async def test_migrations_reach_the_described_schema(database: Database, database_url: str) -> None:
     differences, conditions = await _examined(database_url)
     assert differences == []
-    assert set(conditions) == {"devices_by_user", "messages_open"}
+    assert set(conditions) == {
+        "broadcasts_unfinished",
+        "devices_by_user",
+        "fires_waiting",
+        "messages_open",
+        "schedules_waiting",
+        "tasks_in_batches",
+    }
     assert conditions["devices_by_user"] == "user_id IS NOT NULL"
     assert conditions["messages_open"] in ("status IN 0, 1", "status = ANY ARRAY[0::bigint, 1::bigint]")
 

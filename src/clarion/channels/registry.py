@@ -1,6 +1,6 @@
-"""The channels by name, with the numbers and words that the API has for them.
+"""The channels and platforms by name, with the numbers and words that the API has for them.
 
-Source: the codes of PushReport (`ThirdChannel`) and the words of PushQueryDeviceState (`Manufacturer`).
+Source: the codes of PushReport (`OsType`, `ThirdChannel`) and the words of PushQueryDeviceState (`Manufacturer`).
 Codes without a published meaning (Honor, HarmonyOS) are this server's choice.
 """
 
@@ -30,3 +30,20 @@ class Channel(Enum):
 
 BY_LABEL = {channel.label: channel for channel in Channel}
 BY_THIRD_CHANNEL = {channel.third_channel: channel for channel in Channel}
+
+
+class Platform(Enum):
+    """A device's system: `(name in answers, OsType codes)`."""
+
+    ANDROID = "android", (1,)
+    IOS = "ios", (2,)
+    HARMONY = "harmonyos", (7, 3)
+
+    def __init__(self, label: str, os_types: tuple[int, ...]) -> None:
+        self.label = label
+        self.os_types = os_types
+
+
+BY_OS_TYPE = {code: platform for platform in Platform for code in platform.os_types}
+PLATFORMS = {platform.label: platform for platform in Platform} | {"harmony": Platform.HARMONY}
+"""Platforms by the names that callers use."""

@@ -15,6 +15,7 @@ import typer
 
 from clarion.app import Foundation
 from clarion.channels.registry import BY_LABEL as CHANNELS
+from clarion.channels.registry import PLATFORMS
 from clarion.cli.context import (
     AppId,
     Config,
@@ -27,7 +28,8 @@ from clarion.cli.context import (
     settings_of,
     with_foundation,
 )
-from clarion.devices.model import BY_LABEL as PLATFORMS
+from clarion.delivery.binding import Binder
+from clarion.delivery.ledger import Ledger
 from clarion.devices.model import Registration, VendorToken, vendor_token
 from clarion.devices.service import DeviceService
 from clarion.ids import MAX_NODE, IdGenerator
@@ -124,7 +126,8 @@ async def _register(
         fail(f"no app {app_id} in workspace {workspace_id}; make it with `clarion app create`")
     database, clock = foundation.database, foundation.clock
     ids = IdGenerator(clock, node=MAX_NODE, floor=await largest_id(database))
-    devices = DeviceService(database, GroupWriter(database), foundation.vault, ids, clock, Hub())
+    binder = Binder(Ledger(directory, ids))
+    devices = DeviceService(database, GroupWriter(database), foundation.vault, ids, clock, Hub(), binder)
     system = PLATFORMS[platform.value]
     made = await devices.register(app.key, system, vendor)
     if user:

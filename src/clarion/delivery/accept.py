@@ -14,7 +14,9 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, select, update
 
-from clarion.channels.registry import Channel
+from clarion.channels.registry import Channel, Platform
+from clarion.delivery.ledger import Count, Figure, Ledger
+from clarion.delivery.series import PushKind, series_code
 from clarion.delivery.states import MessageStatus
 from clarion.ids import id_time_ms
 from clarion.store.database import Transaction
@@ -38,6 +40,14 @@ class TargetType(IntEnum):
 
 
 DEVICE_TYPES = frozenset({TargetType.ANDROID, TargetType.IOS, TargetType.HARMONY})
+_PLATFORM_OF: dict[TargetType, str | None] = {
+    TargetType.ANDROID: Platform.ANDROID.label,
+    TargetType.IOS: Platform.IOS.label,
+    TargetType.USER: None,
+    TargetType.ACTIVITY_TOKEN: Platform.IOS.label,
+    TargetType.ACTIVITY_ID: Platform.IOS.label,
+    TargetType.HARMONY: Platform.HARMONY.label,
+}
 
 
 class NewMessage(NamedTuple):
@@ -66,7 +76,10 @@ class NewTask(NamedTuple):
         request_id: id of the request that brought it.
         created_at: acceptance, ms.
         expires_at: end of validity, ms.
-        messages: one for each target.
+        messages: one for each target, their numbers ascending and below the task's.
+        template: id of the template that it was made with.
+        template_name: its name.
+        scheduled: whether a schedule brought it; a (target, msgKey) of its own each time it is due.
     """
 
     task: int
@@ -80,6 +93,9 @@ class NewTask(NamedTuple):
     created_at: int
     expires_at: int
     messages: Sequence[NewMessage]
+    template: int | None = None
+    template_name: str | None = None
+    scheduled: bool = False
 
 
 @dataclass(slots=True)
@@ -98,13 +114,13 @@ class Accepted:
 
 
 _DEVICES_BY_TOKEN = Query(
-    lambda terms: select(devices.c.token, devices.c.device).where(
+    lambda terms: select(devices.c.token, devices.c.device, devices.c.platform).where(
         devices.c.app == bindparam("app"), terms.any_of(devices.c.token, "targets")
     ),
     lists=("targets",),
 )
 _DEVICES_BY_USER = Query(
-    lambda terms: select(devices.c.user_id, devices.c.device).where(
+    lambda terms: select(devices.c.user_id, devices.c.device, devices.c.platform).where(
         devices.c.app == bindparam("app"), terms.any_of(devices.c.user_id, "targets")
     ),
     lists=("targets",),
@@ -138,13 +154,28 @@ _INSERT_MESSAGES = Insert(
         "status",
         "status_at",
         "expires_at",
+        "series",
         "content",
     ),
     on_conflict="DO NOTHING",
     returning=("message",),
 )
 _INSERT_TASKS = Insert(
-    tasks, ("task", "app", "kind", "name", "content", "answer", "request_id", "created_at", "expires_at")
+    tasks,
+    (
+        "task",
+        "app",
+        "kind",
+        "name",
+        "content",
+        "answer",
+        "request_id",
+        "template",
+        "template_name",
+        "first_message",
+        "created_at",
+        "expires_at",
+    ),
 )
 DELIVERY_COLUMNS = ("device", "message", "app", "channel", "attempts", "next_at", "epoch", "leased_until")
 """What a `delivery_row` holds."""
@@ -158,16 +189,40 @@ class _Earlier(NamedTuple):
     answer: str | None
 
 
-_Resolved = dict[tuple[int, bool, str], list[int]]
+class _Device(NamedTuple):
+    """A device that a target means."""
+
+    device: int
+    platform: str
+
+
+_Resolved = dict[tuple[int, bool, str], list[_Device]]
 """Devices by (app, whether the target is a user, target)."""
 
 
-async def accept(transaction: Transaction, batch: Sequence[NewTask]) -> list[Accepted]:
-    """Write a batch of tasks; a handler for `GroupWriter.submit`."""
+class Acceptance:
+    """Writes tasks.
+
+    Args:
+        ledger: counts their messages.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def accept(self, transaction: Transaction, batch: Sequence[NewTask]) -> list[Accepted]:
+        """Write a batch of tasks; a handler for `GroupWriter.submit`."""
+        results, counts = await _accept(transaction, batch)
+        await self._ledger.count(transaction, counts, batch[-1].created_at)
+        return results
+
+
+async def _accept(transaction: Transaction, batch: Sequence[NewTask]) -> tuple[list[Accepted], list[Count]]:
     resolved = await _resolve(transaction, batch)
     written = await _insert_messages(transaction, batch, resolved)
     answers = {task.task: task.answer for task in batch}
     results: list[Accepted] = []
+    counts: list[Count] = []
     task_rows, delivery_rows = [], []
     for task in batch:
         result = Accepted(task.answer)
@@ -182,7 +237,9 @@ async def accept(transaction: Transaction, batch: Sequence[NewTask]) -> list[Acc
                 result.repeated += 1
                 result.answer = answers.get(earlier.task, earlier.answer)
         for message in fresh:
-            for device in _devices(resolved, task, message):
+            found = _devices(resolved, task, message)
+            counts.append(Count(task.app, task.task, message.message, _series(task, found), Figure.TOTAL))
+            for device, _ in found:
                 result.planned.append((message, device))
                 delivery_rows.append(delivery_row(device, message.message, task.app, task.created_at))
         if fresh:
@@ -191,7 +248,7 @@ async def accept(transaction: Transaction, batch: Sequence[NewTask]) -> list[Acc
         results.append(result)
     await transaction.insert(_INSERT_TASKS, task_rows)
     await transaction.insert(_INSERT_DELIVERIES, delivery_rows)
-    return results
+    return results, counts
 
 
 def delivery_row(device: int, message: int, app: int, now: int) -> tuple[object, ...]:
@@ -205,19 +262,23 @@ async def _resolve(transaction: Transaction, batch: Sequence[NewTask]) -> _Resol
         if task.target_type is TargetType.USER or task.target_type in DEVICE_TYPES:
             targets = wanted[task.app, task.target_type is TargetType.USER]
             targets.update(message.target for message in task.messages)
-    await pass_together(
-        transaction, ((app, name) for (app, user), names in wanted.items() if user for name in names)
-    )
+    await pass_together(transaction, ((app, name) for (app, _), names in wanted.items() for name in names))
     resolved: _Resolved = defaultdict(list)
     for (app, user), names in wanted.items():
         query = _DEVICES_BY_USER if user else _DEVICES_BY_TOKEN
-        for target, device in await transaction.fetch(query, app=app, targets=sorted(names)):
-            resolved[app, user, target].append(device)
+        for target, device, platform in await transaction.fetch(query, app=app, targets=sorted(names)):
+            resolved[app, user, target].append(_Device(device, platform))
     return resolved
 
 
-def _devices(resolved: _Resolved, task: NewTask, message: NewMessage) -> list[int]:
+def _devices(resolved: _Resolved, task: NewTask, message: NewMessage) -> list[_Device]:
     return resolved.get((task.app, task.target_type is TargetType.USER, message.target), [])
+
+
+def _series(task: NewTask, found: Sequence[_Device]) -> int:
+    if found:
+        return series_code(task.kind, found[0].platform, Channel.LINK.label)
+    return series_code(task.kind, _PLATFORM_OF[task.target_type], None)
 
 
 async def _insert_messages(
@@ -245,7 +306,8 @@ async def _earlier(
 
 
 def _message_row(task: NewTask, message: NewMessage, resolved: _Resolved) -> tuple[object, ...]:
-    bound = task.target_type is not TargetType.USER or _devices(resolved, task, message)
+    found = _devices(resolved, task, message)
+    bound = task.target_type is not TargetType.USER or found
     status = MessageStatus.DEVICE_NOT_ONLINE_OR_NO_RESPONSE if bound else MessageStatus.NO_BIND_INFO
     return (
         message.message,
@@ -254,10 +316,11 @@ def _message_row(task: NewTask, message: NewMessage, resolved: _Resolved) -> tup
         int(task.target_type),
         message.target,
         message.msg_key,
-        0,
+        message.message if task.scheduled else 0,
         int(status),
         task.created_at,
         task.expires_at,
+        _series(task, found),
         message.content,
     )
 
@@ -271,6 +334,9 @@ def _task_row(task: NewTask) -> tuple[object, ...]:
         task.content,
         task.answer,
         task.request_id,
+        task.template,
+        task.template_name,
+        task.messages[0].message if task.kind == PushKind.MULTIPLE else None,
         task.created_at,
         task.expires_at,
     )

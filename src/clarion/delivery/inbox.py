@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import NamedTuple
+from itertools import chain
+from typing import NamedTuple, Protocol
 
 from sqlalchemy import bindparam, delete, func, select, update
 
@@ -12,12 +13,14 @@ from clarion.channels.message import decode_content
 from clarion.clock import Clock
 from clarion.delivery.frames import push_frame
 from clarion.delivery.hops import Hop, write_hops
+from clarion.delivery.ledger import Count, Event, EventKind, Figure, Ledger
+from clarion.delivery.series import Mark
 from clarion.delivery.states import MessageStatus, Outcome, Stage
 from clarion.ids import IdGenerator
 from clarion.store.database import Database, Row, Transaction
 from clarion.store.group import GroupWriter
-from clarion.store.queries import Insert, Query
-from clarion.store.schema import deliveries, hops, messages, reports, tasks
+from clarion.store.queries import Query
+from clarion.store.schema import deliveries, messages, tasks
 
 
 class OwedFrame(NamedTuple):
@@ -27,21 +30,27 @@ class OwedFrame(NamedTuple):
     frame: bytes
 
 
+class Ack(NamedTuple):
+    """A device's ack of one entry of its inbox.
+
+    Attributes:
+        device: internal number of the device.
+        entry: the id of the frame.
+        hop: number for the trace.
+        at: time, ms.
+    """
+
+    device: int
+    entry: int
+    hop: int
+    at: int
+
+
 class _Step(NamedTuple):
     """Something that happened to messages on one device."""
 
     device: int
     messages: Sequence[int]
-    hop: int
-    at: int
-
-
-class _Report(NamedTuple):
-    """What a device told about a message."""
-
-    device: int
-    message: int
-    stage: Stage
     hop: int
     at: int
 
@@ -74,22 +83,39 @@ _SETTLE = Query(
 _MARK_ACKED = Query(
     lambda terms: (
         update(messages)
-        .values(status=int(MessageStatus.ACKED), status_at=bindparam("at"))
+        .values(
+            status=int(MessageStatus.ACKED),
+            status_at=bindparam("at"),
+            marks=messages.c.marks.bitwise_or(int(Mark.ARRIVED)),
+        )
         .where(terms.any_of(messages.c.message, "acked"), messages.c.status < int(MessageStatus.ACKED))
+        .returning(messages.c.app, messages.c.task, messages.c.message, messages.c.series)
     ),
     lists=("acked",),
 )
-_DELIVERED_TO = Query(
-    lambda terms: (
-        select(hops.c.message, hops.c.device)
-        .where(terms.any_of(hops.c.message, "messages"), hops.c.stage == Stage.ACKED.value)
-        .distinct()
-    ),
-    lists=("messages",),
-)
-_INSERT_REPORTS = Insert(
-    reports, ("message", "device", "kind", "at"), on_conflict="DO NOTHING", returning=("message", "device", "kind")
-)
+
+
+class Source(Protocol):
+    """Frames that devices are owed besides direct messages: broadcasts, revocations."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether no device is owed anything; spares the query."""
+        ...
+
+    def claims(self, entry: int) -> bool:
+        """Whether the ack of this id belongs here. Must not block."""
+        ...
+
+    async def owed(
+        self, transaction: Transaction, device: int, after: int, limit: int, now: int
+    ) -> Sequence[OwedFrame]:
+        """Up to `limit` frames for `device`, in order, with an id over `after`."""
+        ...
+
+    async def settle(self, transaction: Transaction, acks: Sequence[Ack]) -> None:
+        """Record acks of ids that were claimed; each may come again."""
+        ...
 
 
 class Inbox:
@@ -100,85 +126,96 @@ class Inbox:
         writer: to write with.
         ids: numbers of hops.
         clock: for expiry and the times of hops.
+        ledger: counts what was delivered.
+        sources: what else devices are owed.
     """
 
-    def __init__(self, database: Database, writer: GroupWriter, ids: IdGenerator, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        writer: GroupWriter,
+        ids: IdGenerator,
+        clock: Clock,
+        ledger: Ledger,
+        sources: Sequence[Source] = (),
+    ) -> None:
         self._database = database
         self._writer = writer
         self._ids = ids
         self._clock = clock
+        self._ledger = ledger
+        self._sources = tuple(sources)
 
     async def owed(self, device: int, after: int, limit: int) -> list[OwedFrame]:
-        """Up to `limit` unexpired messages owed to `device`, in order, with an id over `after`."""
+        """Up to `limit` unexpired frames owed to `device`, in order, with an id over `after`."""
         now = self._clock.now_ms()
+        sources = [source for source in self._sources if not source.idle]
 
-        async def work(transaction: Transaction) -> Sequence[Row]:
-            return await transaction.fetch(_OWED, device=device, after=after, now=now, limit=limit)
+        async def work(transaction: Transaction) -> tuple[Sequence[Row], list[Sequence[OwedFrame]]]:
+            rows = await transaction.fetch(_OWED, device=device, after=after, now=now, limit=limit)
+            return rows, [await source.owed(transaction, device, after, limit, now) for source in sources]
 
-        return [
+        rows, others = await self._database.read(work)
+        direct = [
             OwedFrame(message, push_frame(message, msg_key, task, expires_at, decode_content(content)))
-            for message, msg_key, task, expires_at, content in await self._database.read(work)
+            for message, msg_key, task, expires_at, content in rows
         ]
+        return sorted(chain(direct, *others))[:limit] if any(others) else direct
 
     def sent(self, device: int, written: Sequence[int]) -> asyncio.Future[None]:
         """Note that messages were written to the device's connection."""
-        return self._writer.submit(_sent, self._step(device, written), urgent=False)
+        return self._writer.submit(self._sent, self._step(device, written), urgent=False)
 
     def acked(self, device: int, acknowledged: Sequence[int]) -> asyncio.Future[None]:
         """Record a device's acks; messages that it was not owed are ignored. Durable when the future is done."""
-        return self._writer.submit(_acked, self._step(device, acknowledged), urgent=False)
-
-    def reported(self, device: int, message: int, stage: Stage) -> asyncio.Future[None]:
-        """Record that the device's user opened or ignored a message.
-
-        A repeat changes nothing, nor does a report of a message that the device has not acknowledged.
-        """
-        report = _Report(device, message, stage, self._ids.next(), self._clock.now_ms())
-        return self._writer.submit(_reported, report, urgent=False)
+        return self._writer.submit(self._acked, self._step(device, acknowledged), urgent=False)
 
     def _step(self, device: int, ids: Sequence[int]) -> _Step:
         return _Step(device, ids, self._ids.next(), self._clock.now_ms())
 
+    def _claimed(self, entry: int) -> Source | None:
+        return next((source for source in self._sources if source.claims(entry)), None)
 
-async def _sent(transaction: Transaction, batch: Sequence[_Step]) -> Sequence[None]:
-    await write_hops(
-        transaction,
-        [
-            Hop(message, step.hop, step.at, step.device, Stage.SENT, Outcome.WRITTEN)
-            for step in batch
-            for message in step.messages
-        ],
-    )
-    return [None] * len(batch)
+    async def _sent(self, transaction: Transaction, batch: Sequence[_Step]) -> Sequence[None]:
+        await write_hops(
+            transaction,
+            [
+                Hop(message, step.hop, step.at, step.device, Stage.SENT, Outcome.WRITTEN)
+                for step in batch
+                for message in step.messages
+                if self._claimed(message) is None
+            ],
+        )
+        return [None] * len(batch)
 
+    async def _acked(self, transaction: Transaction, batch: Sequence[_Step]) -> Sequence[None]:
+        acks: dict[Source | None, list[Ack]] = {}
+        for step in batch:
+            for message in step.messages:
+                acks.setdefault(self._claimed(message), []).append(Ack(step.device, message, step.hop, step.at))
+        for source, own in acks.items():
+            if source is None:
+                await self._settle(transaction, own)
+            else:
+                await source.settle(transaction, own)
+        return [None] * len(batch)
 
-async def _acked(transaction: Transaction, batch: Sequence[_Step]) -> Sequence[None]:
-    steps = {(step.device, message): step for step in batch for message in step.messages}
-    settled = await transaction.fetch(_SETTLE, pairs=list(steps))
-    if settled:
-        await transaction.execute(_MARK_ACKED, acked=[message for _, message in settled], at=batch[0].at)
-        trace = []
+    async def _settle(self, transaction: Transaction, acks: Sequence[Ack]) -> None:
+        steps = {(ack.device, ack.entry): ack for ack in acks}
+        settled = await transaction.fetch(_SETTLE, pairs=list(steps))
+        if not settled:
+            return
+        now = acks[0].at
+        devices = {message: device for device, message in settled}
+        trace, counts, events = [], [], []
         for device, message in settled:
-            step = steps[device, message]
-            trace.append(Hop(message, step.hop, step.at, device, Stage.ACKED, Outcome.DELIVERED))
+            ack = steps[device, message]
+            trace.append(Hop(message, ack.hop, ack.at, device, Stage.ACKED, Outcome.DELIVERED))
+        for app, task, message, series in await transaction.fetch(_MARK_ACKED, acked=list(devices), at=now):
+            counts.append(Count(app, task, message, series, Figure.SUCCESS))
+            counts.append(Count(app, task, message, series, Figure.ARRIVAL))
+            events.append(Event(app, message, devices[message], EventKind.STATUS, now))
+            events.append(Event(app, message, devices[message], EventKind.ARRIVE, now))
         await write_hops(transaction, trace)
-    return [None] * len(batch)
-
-
-async def _reported(transaction: Transaction, batch: Sequence[_Report]) -> Sequence[None]:
-    rows = await transaction.fetch(_DELIVERED_TO, messages=[report.message for report in batch])
-    delivered = {tuple(row) for row in rows}
-    by_key = {
-        (report.message, report.device, report.stage.value): report
-        for report in batch
-        if (report.message, report.device) in delivered
-    }
-    new = await transaction.insert(_INSERT_REPORTS, [(*key, report.at) for key, report in by_key.items()])
-    await write_hops(
-        transaction,
-        [
-            Hop(report.message, report.hop, report.at, report.device, report.stage, Outcome.REPORTED)
-            for report in (by_key[message, device, kind] for message, device, kind in new)
-        ],
-    )
-    return [None] * len(batch)
+        await self._ledger.count(transaction, counts, now)
+        await self._ledger.tell(transaction, events)

@@ -16,6 +16,7 @@ from clarion.clock import Clock
 from clarion.delivery.accept import IDEMPOTENCY_MS
 from clarion.delivery.connections import Connections
 from clarion.delivery.hops import Hop, write_hops
+from clarion.delivery.ledger import Event, EventKind, Ledger
 from clarion.delivery.states import MessageStatus, Outcome, Stage
 from clarion.ids import first_id_at
 from clarion.store.database import Database, Row, Transaction
@@ -30,7 +31,7 @@ _TASK_MARGIN_MS = 60_000
 """A task's number is a little smaller than those of its messages, which need it."""
 
 _OVERDUE = Query(
-    select(messages.c.message, messages.c.status, messages.c.status_at)
+    select(messages.c.message, messages.c.status, messages.c.status_at, messages.c.app)
     .where(text(OPEN_STATUSES), messages.c.expires_at <= bindparam("now"))
     .order_by(messages.c.expires_at)
     .limit(bindparam("limit"))
@@ -111,6 +112,7 @@ class Maintenance:
         writer: shares its transactions with the pushes.
         connections: to wake devices that are owed something.
         clock: for expiry and age.
+        ledger: tells app servers of what expired.
         retention_days: how long messages and traces are kept; never less than they are valid, nor than a
             repeated (target, msgKey) has to be recognised.
     """
@@ -121,18 +123,20 @@ class Maintenance:
         writer: GroupWriter,
         connections: Connections,
         clock: Clock,
+        ledger: Ledger,
         retention_days: int = 30,
     ) -> None:
         self._database = database
         self._writer = writer
         self._connections = connections
         self._clock = clock
+        self._ledger = ledger
         self._retention_ms = max(retention_days * 24 * 3600 * 1000, IDEMPOTENCY_MS)
         self._walked: tuple[int, int] = (-1, -1)
 
     async def expire(self) -> int:
         """Give up to `STEP_ROWS` messages whose time is over their final state; how many."""
-        return await self._writer.submit(_expire, self._clock.now_ms())
+        return await self._writer.submit(self._expire, self._clock.now_ms())
 
     async def recover(self, connected: Sequence[int], grace_seconds: float = 10.0) -> int:
         """Wake those of the connected devices that are owed a message for longer than `grace_seconds`.
@@ -171,26 +175,34 @@ class Maintenance:
         age = _Age(first_id_at(oldest), first_id_at(oldest - _TASK_MARGIN_MS), now)
         return await self._writer.submit(_retain, age)
 
+    async def _expire(self, transaction: Transaction, batch: Sequence[int]) -> Sequence[int]:
+        return [await self._expire_until(transaction, now) for now in batch]
 
-async def _expire(transaction: Transaction, batch: Sequence[int]) -> Sequence[int]:
-    return [await _expire_until(transaction, now) for now in batch]
-
-
-async def _expire_until(transaction: Transaction, now: int) -> int:
-    overdue = await transaction.fetch(_OVERDUE, now=now, limit=STEP_ROWS)
-    unbound = {message: since for message, status, since in overdue if status == MessageStatus.NO_BIND_INFO}
-    if unbound:
-        # The status is about to be lost; the trace goes on saying that there was no device.
-        traced = {row[0] for row in await transaction.fetch(_TRACED, unbound=list(unbound))}
-        await write_hops(
-            transaction,
-            [
-                Hop(message, 0, since, None, Stage.PLANNED, Outcome.NO_BINDING)
-                for message, since in unbound.items()
-                if message not in traced
-            ],
+    async def _expire_until(self, transaction: Transaction, now: int) -> int:
+        overdue = await transaction.fetch(_OVERDUE, now=now, limit=STEP_ROWS)
+        if not overdue:
+            return 0
+        await _keep_unbound(transaction, overdue)
+        await self._ledger.tell(
+            transaction, [Event(app, message, None, EventKind.STATUS, now) for message, _, _, app in overdue]
         )
-    return await transaction.execute(_EXPIRE, overdue=[row[0] for row in overdue]) if overdue else 0
+        return await transaction.execute(_EXPIRE, overdue=[row[0] for row in overdue])
+
+
+async def _keep_unbound(transaction: Transaction, overdue: Sequence[Row]) -> None:
+    """Where the status is about to be lost, let the trace go on saying that there was no device."""
+    unbound = {message: since for message, status, since, _ in overdue if status == MessageStatus.NO_BIND_INFO}
+    if not unbound:
+        return
+    traced = {row[0] for row in await transaction.fetch(_TRACED, unbound=list(unbound))}
+    await write_hops(
+        transaction,
+        [
+            Hop(message, 0, since, None, Stage.PLANNED, Outcome.NO_BINDING)
+            for message, since in unbound.items()
+            if message not in traced
+        ],
+    )
 
 
 async def _drop(transaction: Transaction, batch: Sequence[Sequence[tuple[int, int]]]) -> Sequence[None]:

@@ -49,6 +49,7 @@ class Stage(Enum):
     PLANNED = "planned"
     SENT = "sent"
     ACKED = "acked"
+    ARRIVED = "arrived"
     OPENED = "opened"
     IGNORED = "ignored"
     BOUND = "bound"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from enum import Enum
 
 import msgspec
 
-from clarion.channels.registry import BY_THIRD_CHANNEL, Channel
+from clarion.channels.registry import BY_OS_TYPE, BY_THIRD_CHANNEL, Channel, Platform
 from clarion.results import Refusal, ResultCode
 from clarion.text import is_text
 
@@ -18,23 +17,6 @@ MAX_USER_ID = 256
 _TOKEN = re.compile(r"[A-Za-z0-9_\-.:=+/@~]{1,512}")
 _VENDOR_TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
 _PHONE = re.compile(r"\+?[0-9][0-9\- ]{2,31}")
-
-
-class Platform(Enum):
-    """A device's system: `(name in answers, OsType codes)`. Source: codes of PushBind and PushReport."""
-
-    ANDROID = "android", (1,)
-    IOS = "ios", (2,)
-    HARMONY = "harmonyos", (7, 3)
-
-    def __init__(self, label: str, os_types: tuple[int, ...]) -> None:
-        self.label = label
-        self.os_types = os_types
-
-
-_BY_OS_TYPE = {code: platform for platform in Platform for code in platform.os_types}
-BY_LABEL = {platform.label: platform for platform in Platform} | {"harmony": Platform.HARMONY}
-"""Platforms by the names that callers use."""
 
 
 class DeviceDetails(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -138,7 +120,7 @@ def platform_of(os_type: int | None) -> Platform:
     Raises:
         Refusal: 3008 when it is unknown.
     """
-    platform = _BY_OS_TYPE.get(os_type) if os_type is not None else None
+    platform = BY_OS_TYPE.get(os_type) if os_type is not None else None
     if platform is None:
         raise Refusal(ResultCode.OS_TYPE_NOT_SUPPORTED, "OsType must be 1 (Android), 2 (iOS) or 7 (HarmonyOS)")
     return platform

@@ -5,22 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Text, bindparam, case, func, select, update
 
 from clarion import ids
 from clarion.channels.registry import BY_LABEL as CHANNELS
-from clarion.channels.registry import Channel
+from clarion.channels.registry import PLATFORMS, Channel, Platform
 from clarion.clock import Clock
-from clarion.delivery.binding import attach, detach
+from clarion.delivery.binding import Binder, detach
 from clarion.delivery.connections import Connections
-from clarion.devices.model import BY_LABEL as PLATFORMS
 from clarion.devices.model import (
     DeviceDetails,
     DeviceState,
     Identity,
-    Platform,
     Registration,
     VendorToken,
 )
@@ -68,6 +67,12 @@ class _Report:
     details: str | None
 
 
+class _Found(NamedTuple):
+    device: int
+    user_id: str | None
+    platform: str
+
+
 _INSERT = Insert(
     devices,
     (
@@ -83,10 +88,11 @@ _INSERT = Insert(
         "updated_at",
     ),
     on_conflict="(app, token) DO NOTHING",  # a number that is taken is an error, not a device that was there
+    returning=("device",),
 )
 _BY_TOKEN = (devices.c.app == bindparam("app"), devices.c.token == bindparam("token"))
 # Locked on PostgreSQL: the user that is found is the one that the transaction changes.
-_FIND = Query(select(devices.c.device, devices.c.user_id).where(*_BY_TOKEN).with_for_update())
+_FIND = Query(select(devices.c.device, devices.c.user_id, devices.c.platform).where(*_BY_TOKEN).with_for_update())
 _IDENTIFY = Query(select(devices.c.device, devices.c.secret, devices.c.user_id).where(*_BY_TOKEN))
 _STATE_COLUMNS = (
     devices.c.device,
@@ -113,13 +119,14 @@ _SET_USER = Query(
         ),
         bound_at=bindparam("at"),
         unbound_at=None,
+        broadcasts_seen=0,  # the device may be in the audience of some now
         updated_at=bindparam("at"),
     )
     .where(devices.c.device == bindparam("id"))
 )
 _CLEAR_USER = Query(
     update(devices)
-    .values(user_id=None, phone=None, unbound_at=bindparam("at"), updated_at=bindparam("at"))
+    .values(user_id=None, phone=None, unbound_at=bindparam("at"), broadcasts_seen=0, updated_at=bindparam("at"))
     .where(devices.c.device == bindparam("id"))
 )
 _SET_VENDOR = Query(
@@ -149,6 +156,7 @@ class DeviceService:
         number: numbers of new devices and hops.
         clock: times of bindings.
         connections: woken when a bind brings messages.
+        binder: finds those messages.
     """
 
     def __init__(
@@ -159,6 +167,7 @@ class DeviceService:
         number: ids.IdGenerator,
         clock: Clock,
         connections: Connections,
+        binder: Binder,
     ) -> None:
         self._database = database
         self._writer = writer
@@ -166,9 +175,10 @@ class DeviceService:
         self._number = number
         self._clock = clock
         self._connections = connections
+        self._binder = binder
         # A push of the same transaction shall find the binding as it will be when both are answered: what it
         # plans is sent at once, and must not go to the device's last user.
-        writer.lead(_bind)
+        writer.lead(self._bind)
         writer.lead(_unbind)
 
     async def register(self, app: int, platform: Platform, vendor: VendorToken | None = None) -> Registration:
@@ -200,7 +210,7 @@ class DeviceService:
         makes a device that only vendor channels can reach.
         """
         new = self._unregistered(app, token, platform)
-        device = await self._writer.submit(_bind, _Bind(new, user_id, phone, self._number.next()))
+        device = await self._writer.submit(self._bind, _Bind(new, user_id, phone, self._number.next()))
         self._connections.wake(device)
 
     async def bind_device(self, device: int, user_id: str, phone: str | None = None) -> None:
@@ -228,7 +238,8 @@ class DeviceService:
         """Record what a device told about itself and its vendor token."""
         text = msgspec.json.encode(details).decode()
         new = self._unregistered(app, token, platform)
-        await self._writer.submit(_report, _Report(new, vendor, text if text != "{}" else None))
+        device = await self._writer.submit(self._report, _Report(new, vendor, text if text != "{}" else None))
+        self._connections.wake(device)
 
     async def report_device(self, device: int, vendor: VendorToken | None, details: DeviceDetails) -> None:
         """As `report`, for a device that is known by its number (the link)."""
@@ -268,6 +279,35 @@ class DeviceService:
         vendor = VendorToken(Channel.APNS, token) if platform is Platform.IOS else None
         return _New(self._number.next(), app, token, platform, None, self._clock.now_ms(), vendor)
 
+    async def _bind(self, transaction: Transaction, batch: Sequence[_Bind]) -> Sequence[int | Refusal]:
+        await self._know(transaction, [bind.new for bind in batch])
+        return [await self._bind_one(transaction, bind) for bind in batch]
+
+    async def _bind_one(self, transaction: Transaction, bind: _Bind) -> int:
+        app, now = bind.new.app, bind.new.at
+        found = await _found(transaction, app, bind.new.token)
+        users = [user for user in (found.user_id, bind.user_id) if user is not None]
+        await pass_alone(transaction, [(app, user) for user in users])
+        if found.user_id is not None and found.user_id != bind.user_id:
+            await detach(transaction, app, found.user_id, found.device, bind.hop, now)
+        await transaction.execute(_SET_USER, id=found.device, user=bind.user_id, number=bind.phone, at=now)
+        await self._binder.attach_user(transaction, app, bind.user_id, found.device, found.platform, bind.hop, now)
+        return found.device
+
+    async def _report(self, transaction: Transaction, batch: Sequence[_Report]) -> Sequence[int]:
+        await self._know(transaction, [report.new for report in batch])
+        return [await _report_one(transaction, report) for report in batch]
+
+    async def _know(self, transaction: Transaction, heard_of: Sequence[_New]) -> None:
+        """Write those devices that are not there yet, and owe them what was pushed to their tokens before."""
+        await pass_alone(transaction, [(new.app, new.token) for new in heard_of])
+        written = {row[0] for row in await transaction.insert(_INSERT, [_row(new) for new in heard_of])}
+        for new in heard_of:
+            if new.device in written:
+                await self._binder.attach_token(
+                    transaction, new.app, new.token, new.device, new.platform.label, self._number.next(), new.at
+                )
+
 
 def _context(app: int, token: str) -> str:
     return f"devices/{app}/{token}"
@@ -295,22 +335,6 @@ async def _register(transaction: Transaction, batch: Sequence[_New]) -> Sequence
     return [None] * len(batch)
 
 
-async def _bind(transaction: Transaction, batch: Sequence[_Bind]) -> Sequence[int | Refusal]:
-    await transaction.insert(_INSERT, [_row(bind.new) for bind in batch])
-    return [await _bind_one(transaction, bind) for bind in batch]
-
-
-async def _bind_one(transaction: Transaction, bind: _Bind) -> int:
-    app, now = bind.new.app, bind.new.at
-    device, earlier = await _found(transaction, app, bind.new.token)
-    await pass_alone(transaction, [(app, user) for user in (earlier, bind.user_id) if user is not None])
-    if earlier is not None and earlier != bind.user_id:
-        await detach(transaction, app, earlier, device, bind.hop, now)
-    await transaction.execute(_SET_USER, id=device, user=bind.user_id, number=bind.phone, at=now)
-    await attach(transaction, app, bind.user_id, device, bind.hop, now)
-    return device
-
-
 async def _unbind(transaction: Transaction, batch: Sequence[_Unbind]) -> Sequence[None]:
     for unbind in batch:
         row = await transaction.fetch_one(_FIND, app=unbind.app, token=unbind.token)
@@ -321,25 +345,18 @@ async def _unbind(transaction: Transaction, batch: Sequence[_Unbind]) -> Sequenc
     return [None] * len(batch)
 
 
-async def _report(transaction: Transaction, batch: Sequence[_Report]) -> Sequence[None]:
-    await transaction.insert(_INSERT, [_row(report.new) for report in batch])
-    for report in batch:
-        device, _ = await _found(transaction, report.new.app, report.new.token)
-        if report.vendor is not None:
-            await transaction.execute(
-                _SET_VENDOR,
-                id=device,
-                way=report.vendor.channel.label,
-                address=report.vendor.token,
-                at=report.new.at,
-            )
-        if report.details is not None:
-            await transaction.execute(_SET_DETAILS, id=device, text=report.details, at=report.new.at)
-    return [None] * len(batch)
+async def _report_one(transaction: Transaction, report: _Report) -> int:
+    device, now = (await _found(transaction, report.new.app, report.new.token)).device, report.new.at
+    if report.vendor is not None:
+        channel, address = report.vendor.channel.label, report.vendor.token
+        await transaction.execute(_SET_VENDOR, id=device, way=channel, address=address, at=now)
+    if report.details is not None:
+        await transaction.execute(_SET_DETAILS, id=device, text=report.details, at=now)
+    return device
 
 
-async def _found(transaction: Transaction, app: int, token: str) -> tuple[int, str | None]:
+async def _found(transaction: Transaction, app: int, token: str) -> _Found:
     row = await transaction.fetch_one(_FIND, app=app, token=token)
     if row is None:
         raise LookupError("a device that was just written is not there")
-    return row[0], row[1]
+    return _Found(*row)

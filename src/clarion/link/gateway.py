@@ -9,6 +9,8 @@ import structlog
 
 from clarion.channels.registry import BY_LABEL, Channel
 from clarion.delivery.inbox import Inbox
+from clarion.delivery.ledger import EventKind as Told
+from clarion.delivery.reports import Reports
 from clarion.delivery.states import Stage
 from clarion.devices.model import DeviceDetails, check_phone, check_user, vendor_token
 from clarion.devices.service import DeviceService
@@ -20,7 +22,7 @@ from clarion.text import is_text
 
 log = structlog.get_logger(__name__)
 
-_STAGES = {EventKind.OPEN: Stage.OPENED, EventKind.IGNORE: Stage.IGNORED}
+_TOLD = {EventKind.OPEN: Told.OPEN, EventKind.IGNORE: Told.IGNORE}
 
 
 class StoreBackend:
@@ -30,13 +32,17 @@ class StoreBackend:
         directory: finds apps.
         devices: identifies and binds devices.
         inbox: what devices are owed.
+        reports: records what users did with their messages.
         metrics: counts messages.
     """
 
-    def __init__(self, directory: Directory, devices: DeviceService, inbox: Inbox, metrics: Metrics) -> None:
+    def __init__(
+        self, directory: Directory, devices: DeviceService, inbox: Inbox, reports: Reports, metrics: Metrics
+    ) -> None:
         self._directory = directory
         self._devices = devices
         self._inbox = inbox
+        self._reports = reports
         self._metrics = metrics
 
     async def identify(self, app_id: str, workspace_id: str, token: str) -> DeviceIdentity | None:
@@ -54,7 +60,7 @@ class StoreBackend:
         return self._inbox.acked(device, messages)
 
     async def event(self, device: int, message: int, kind: EventKind) -> None:
-        await self._inbox.reported(device, message, _STAGES[kind])
+        await self._reports.reported(device, message, _TOLD[kind])
 
     async def bind(self, device: int, user_id: str, phone: str | None) -> None:
         await self._devices.bind_device(device, check_user(user_id), check_phone(phone))

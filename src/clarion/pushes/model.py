@@ -9,15 +9,6 @@ from typing import Any
 import msgspec
 
 
-class PushKind(IntEnum):
-    """The four kinds of push; numbers as the scheduler queries have them."""
-
-    SIMPLE = 0
-    TEMPLATE = 1
-    MULTIPLE = 2
-    BROADCAST = 3
-
-
 class Strategy(IntEnum):
     """When a push is carried out (`StrategyType`)."""
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from clarion.channels.message import PushContent
 from clarion.delivery.accept import TargetType
+from clarion.delivery.series import PushKind
 from clarion.devices.model import MAX_USER_ID, check_token
 from clarion.pushes.content import (
     check_addresses,
@@ -26,8 +27,9 @@ from clarion.pushes.content import (
 )
 from clarion.pushes.lenient import parse_map
 from clarion.pushes.model import MultipleForm, PushForm, SimpleForm, Strategy, TemplateForm
+from clarion.pushes.plan import Plan, Target
 from clarion.results import Refusal, ResultCode
-from clarion.templates.model import TemplateText, filled
+from clarion.templates.model import Template, TemplateText, filled
 from clarion.text import is_text
 
 MAX_TARGETS = 10
@@ -53,24 +55,7 @@ class Limits:
     max_expired_seconds: int = 7 * 24 * 3600
 
 
-class Target(NamedTuple):
-    """One target and the caller's key for its message."""
-
-    target: str
-    msg_key: str
-
-
-class CheckedPush(NamedTuple):
-    """A PushSimple or PushTemplate request that kept all rules."""
-
-    task_name: str
-    target_type: TargetType
-    validity_seconds: int
-    targets: tuple[Target, ...]
-    content: PushContent
-
-
-def check_simple(form: SimpleForm, limits: Limits) -> CheckedPush:
+def check_simple(form: SimpleForm, limits: Limits) -> Plan:
     """The push that `form` asks for.
 
     Raises:
@@ -93,7 +78,7 @@ def check_simple(form: SimpleForm, limits: Limits) -> CheckedPush:
         **shared_content(form),
     )
     check_size(content)
-    return CheckedPush(task_name, target_type, seconds, targets, content)
+    return Plan(PushKind.SIMPLE, task_name, target_type, seconds, (content,), targets)
 
 
 def check_template_name(name: str) -> str:
@@ -103,7 +88,7 @@ def check_template_name(name: str) -> str:
     return name.strip()
 
 
-def check_template(form: TemplateForm, template: TemplateText | None, limits: Limits) -> CheckedPush:
+def check_template(form: TemplateForm, template: Template | None, limits: Limits) -> Plan:
     """The push that `form` asks for, made with `template` (None: there is no such template).
 
     Raises:
@@ -117,22 +102,21 @@ def check_template(form: TemplateForm, template: TemplateText | None, limits: Li
     check_strategy(form)
     if template is None:
         raise Refusal(ResultCode.TEMPLATE_NOT_EXIST, "make it with CreateTemplate, or check TemplateName")
-    content = template_content(filled(template, map_of("TemplateKeyValue", form.template_key_value)), form)
+    content = template_content(filled(template.text, map_of("TemplateKeyValue", form.template_key_value)), form)
     check_size(content)
-    return CheckedPush(task_name, target_type, seconds, targets, content)
+    return Plan(
+        PushKind.TEMPLATE,
+        task_name,
+        target_type,
+        seconds,
+        (content,),
+        targets,
+        template.template,
+        template.name,
+    )
 
 
-class MultiplePush(NamedTuple):
-    """A PushMultiple request that kept all rules: a message of its own for each target."""
-
-    task_name: str
-    target_type: TargetType
-    validity_seconds: int
-    targets: tuple[Target, ...]
-    contents: tuple[PushContent, ...]
-
-
-def check_multiple(form: MultipleForm, template: TemplateText | None, limits: Limits) -> MultiplePush:
+def check_multiple(form: MultipleForm, template: Template | None, limits: Limits) -> Plan:
     """The push that `form` asks for; every target is checked before any is accepted.
 
     Raises:
@@ -153,12 +137,21 @@ def check_multiple(form: MultipleForm, template: TemplateText | None, limits: Li
     check_strategy(form)
     if template is None:
         raise Refusal(ResultCode.TEMPLATE_NOT_EXIST, "make it with CreateTemplate, or check TemplateName")
-    base = template_content(template, form)
+    base = template_content(template.text, form)
     targets, contents = [], []
     for entry in entries:
         targets.append(check_target(entry.get("Target", ""), entry.get("MsgKey", ""), target_type))
-        contents.append(_content_of(entry, template, base))
-    return MultiplePush(task_name, target_type, seconds, tuple(targets), tuple(contents))
+        contents.append(_content_of(entry, template.text, base))
+    return Plan(
+        PushKind.MULTIPLE,
+        task_name,
+        target_type,
+        seconds,
+        tuple(contents),
+        tuple(targets),
+        template.template,
+        template.name,
+    )
 
 
 def _content_of(entry: dict[str, str], template: TemplateText, base: PushContent) -> PushContent:

@@ -16,6 +16,7 @@ import msgspec
 from sqlalchemy import (
     BigInteger,
     Column,
+    Integer,
     LargeBinary,
     SmallInteger,
     Table,
@@ -47,6 +48,7 @@ _DIALECTS: dict[Backend, SqlDialect] = {
 
 _PG_ARRAYS: dict[type, str] = {
     BigInteger: "bigint[]",
+    Integer: "integer[]",
     SmallInteger: "smallint[]",
     Text: "text[]",
     LargeBinary: "bytea[]",

@@ -10,6 +10,9 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData
 
 metadata = MetaData()
 
+BATCHES = "kind IN (2, 3)"
+"""Condition of the partial index over tasks that statistics list: multiple and broadcast pushes."""
+
 OPEN_STATUSES = "status IN (0, 1)"
 """Condition of the partial index over messages that may still be delivered (see `delivery.states`)."""
 
@@ -18,19 +21,23 @@ _KEY = BigInteger().with_variant(Integer, "sqlite")
 """SQLite keeps a table in the order of a primary key only if its type is called INTEGER."""
 
 
-def _key(name: str) -> Column[int]:
+def key(name: str) -> Column[int]:
+    """A column of a primary key of whole numbers."""
     return Column(name, _KEY, primary_key=True, autoincrement=False)
 
 
-def _number(name: str, *, null: bool = False) -> Column[int]:
+def number(name: str, *, null: bool = False) -> Column[int]:
+    """A column of 64-bit numbers."""
     return Column(name, BigInteger, nullable=null)
 
 
-def _text(name: str, *, null: bool = False) -> Column[str]:
+def text_column(name: str, *, null: bool = False) -> Column[str]:
+    """A column of texts."""
     return Column(name, Text, nullable=null)
 
 
-def _bytes(name: str, *, null: bool = False) -> Column[bytes]:
+def binary(name: str, *, null: bool = False) -> Column[bytes]:
+    """A column of bytes."""
     return Column(name, LargeBinary, nullable=null)
 
 
@@ -38,7 +45,7 @@ settings = Table(
     "settings",
     metadata,
     Column("name", Text, primary_key=True),
-    _bytes("value"),
+    binary("value"),
 )
 """Facts about the installation: the check value of the master key, the hash key of nonces."""
 
@@ -46,53 +53,66 @@ catalog = Table(
     "catalog",
     metadata,
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
-    _number("revision"),
+    number("revision"),
 )
 """One row; its revision grows with each change of apps or access keys, so that other processes reload them."""
 
 apps = Table(
     "apps",
     metadata,
-    _key("app"),
-    _text("app_id"),
-    _text("workspace_id"),
-    _text("tenant_id", null=True),
-    _bytes("secret"),
+    key("app"),
+    text_column("app_id"),
+    text_column("workspace_id"),
+    text_column("tenant_id", null=True),
+    binary("secret"),
     Column("push_enabled", SmallInteger, nullable=False),
-    _number("created_at"),
+    Column("time_zone", Text, nullable=False, server_default="Asia/Shanghai"),
+    Column("requests_per_second", Integer, nullable=False, server_default="0"),
+    text_column("callback_url", null=True),
+    binary("callback_key", null=True),
+    number("created_at"),
     Index("apps_by_name", "app_id", "workspace_id", unique=True),
 )
+
+"""`time_zone`: of schedules and of the days of statistics. `requests_per_second`: 0 for no limit.
+
+`callback_url`: where the app's server is told of statuses and receipts; null: nowhere. `callback_key`: the sealed
+private key that signs those calls.
+"""
 
 access_keys = Table(
     "access_keys",
     metadata,
     Column("key_id", Text, primary_key=True),
-    _bytes("secret"),
-    _text("role"),
-    _text("app_id", null=True),
+    binary("secret"),
+    text_column("role"),
+    text_column("app_id", null=True),
     Column("enabled", SmallInteger, nullable=False),
-    _number("created_at"),
+    Column("requests_per_second", Integer, nullable=False, server_default="0"),
+    number("created_at"),
 )
 
 devices = Table(
     "devices",
     metadata,
-    _key("device"),
-    _number("app"),
-    _text("token"),
-    _text("platform"),
-    _bytes("secret", null=True),
-    _text("user_id", null=True),
-    _text("phone", null=True),
-    _number("bound_at", null=True),
-    _number("unbound_at", null=True),
-    _text("channel", null=True),
-    _text("vendor_token", null=True),
-    _number("vendor_token_at", null=True),
-    _text("details", null=True),
-    _number("created_at"),
-    _number("updated_at"),
+    key("device"),
+    number("app"),
+    text_column("token"),
+    text_column("platform"),
+    binary("secret", null=True),
+    text_column("user_id", null=True),
+    text_column("phone", null=True),
+    number("bound_at", null=True),
+    number("unbound_at", null=True),
+    text_column("channel", null=True),
+    text_column("vendor_token", null=True),
+    number("vendor_token_at", null=True),
+    text_column("details", null=True),
+    Column("broadcasts_seen", BigInteger, nullable=False, server_default="0"),
+    number("created_at"),
+    number("updated_at"),
     Index("devices_by_token", "app", "token", unique=True),
+    Index("devices_by_number", "app", "device"),
     Index(
         "devices_by_user",
         "app",
@@ -104,20 +124,21 @@ devices = Table(
 """A device has at most one user. `secret` is null for devices that only a back end reported.
 
 `channel` and `vendor_token`: the vendor channel that the device reported; null for the own link alone.
-`details`: model, app version and the like, as JSON.
+`details`: model, app version and the like, as JSON. `broadcasts_seen`: every broadcast of the app up to this
+number is settled for the device; it need not look at them again.
 """
 
 templates = Table(
     "templates",
     metadata,
-    _key("template"),
-    _number("app"),
-    _text("name"),
-    _text("description"),
-    _text("variables"),
-    _bytes("content"),
-    _number("created_at"),
-    _number("modified_at"),
+    key("template"),
+    number("app"),
+    text_column("name"),
+    text_column("description"),
+    text_column("variables"),
+    binary("content"),
+    number("created_at"),
+    number("modified_at"),
     Index("templates_by_name", "app", "name", unique=True),
 )
 """`content`: texts, style and pictures as JSON (`templates.model.TemplateText`)."""
@@ -125,51 +146,64 @@ templates = Table(
 tasks = Table(
     "tasks",
     metadata,
-    _key("task"),
-    _number("app"),
+    key("task"),
+    number("app"),
     Column("kind", SmallInteger, nullable=False),
-    _text("name"),
-    _bytes("content"),
-    _text("answer", null=True),
-    _text("request_id"),
-    _number("created_at"),
-    _number("expires_at"),
+    text_column("name"),
+    binary("content"),
+    text_column("answer", null=True),
+    text_column("request_id"),
+    number("template", null=True),
+    text_column("template_name", null=True),
+    number("first_message", null=True),
+    number("created_at"),
+    number("expires_at"),
+    Index("tasks_in_batches", "app", "task", sqlite_where=text(BATCHES), postgresql_where=text(BATCHES)),
 )
-"""One accepted push. `content`: the immutable message as JSON; `answer`: what the API returned as Data."""
+"""One accepted push. `content`: the immutable message as JSON; `answer`: what the API returned as Data.
+
+`first_message`: the messages of a multiple push have numbers from this one up to the task's own.
+"""
 
 messages = Table(
     "messages",
     metadata,
-    _key("message"),
-    _number("task"),
-    _number("app"),
+    key("message"),
+    number("task"),
+    number("app"),
     Column("target_type", SmallInteger, nullable=False),
-    _text("target"),
-    _text("msg_key"),
-    _number("generation"),
-    _number("status"),
-    _number("status_at"),
-    _number("expires_at"),
-    _bytes("content", null=True),
+    text_column("target"),
+    text_column("msg_key"),
+    number("generation"),
+    number("status"),
+    number("status_at"),
+    number("expires_at"),
+    Column("series", SmallInteger, nullable=False, server_default="0"),
+    Column("marks", SmallInteger, nullable=False, server_default="0"),
+    binary("content", null=True),
     Index("messages_by_target", "app", "target", "msg_key", "target_type", "generation", unique=True),
     Index("messages_open", "expires_at", sqlite_where=text(OPEN_STATUSES), postgresql_where=text(OPEN_STATUSES)),
 )
 """One target of a task. `generation` is 0 for the one message that a repeated (target, msgKey) means; when a
 pair comes again after its idempotency window, the older row takes its own id as generation. `content` is null
-where the message is the task's; a multiple push has one for each target."""
+where the message is the task's; a multiple push has one for each target.
+
+`series`: what the message counts under in the statistics (`delivery.series`); `marks`: which of its receipts were
+counted (`delivery.series.Mark`).
+"""
 
 deliveries = Table(
     "deliveries",
     metadata,
-    _key("device"),
-    _key("message"),
-    _number("app"),
-    _text("channel"),
+    key("device"),
+    key("message"),
+    number("app"),
+    text_column("channel"),
     Column("attempts", SmallInteger, nullable=False),
-    _number("next_at"),
-    _text("owner", null=True),
-    _number("epoch"),
-    _number("leased_until"),
+    number("next_at"),
+    text_column("owner", null=True),
+    number("epoch"),
+    number("leased_until"),
     sqlite_with_rowid=False,
 )
 """What is still owed: one row a (device, message), deleted in the transaction that records its outcome.
@@ -181,14 +215,14 @@ because the device's connection is the worker.
 hops = Table(
     "hops",
     metadata,
-    _key("message"),
-    _key("hop"),
-    _number("at"),
-    _number("device", null=True),
-    _text("stage"),
-    _text("outcome"),
-    _text("code", null=True),
-    _text("detail", null=True),
+    key("message"),
+    key("hop"),
+    number("at"),
+    number("device", null=True),
+    text_column("stage"),
+    text_column("outcome"),
+    text_column("code", null=True),
+    text_column("detail", null=True),
     sqlite_with_rowid=False,
 )
 """The trace: what happened to a message, in order."""
@@ -196,10 +230,10 @@ hops = Table(
 reports = Table(
     "reports",
     metadata,
-    _key("message"),
-    _key("device"),
+    key("message"),
+    key("device"),
     Column("kind", Text, primary_key=True),
-    _number("at"),
+    number("at"),
     sqlite_with_rowid=False,
 )
 """What devices told about a message (open, ignore), each once."""
@@ -207,9 +241,9 @@ reports = Table(
 nonces = Table(
     "nonces",
     metadata,
-    _key("page"),
-    _number("at"),
-    _bytes("hashes"),
+    key("page"),
+    number("at"),
+    binary("hashes"),
 )
 """Used signature nonces: one row a commit, 8 bytes a nonce, so that a restart forgets none."""
 
@@ -217,8 +251,8 @@ leases = Table(
     "leases",
     metadata,
     Column("name", Text, primary_key=True),
-    _text("owner"),
-    _number("epoch"),
-    _number("expires_at"),
+    text_column("owner"),
+    number("epoch"),
+    number("expires_at"),
 )
 """Who does a job that one worker at a time may do; a holder whose epoch is old cannot write."""

@@ -7,6 +7,7 @@ catalog's revision; a poll of that single row (and a look whenever a name is unk
 from __future__ import annotations
 
 from collections.abc import Sequence
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
@@ -14,12 +15,23 @@ from clarion.clock import Clock
 from clarion.store.database import Database, Row, Transaction
 from clarion.store.queries import Query
 from clarion.store.schema import access_keys, apps, catalog
+from clarion.tenants.calendar import DEFAULT_TIME_ZONE, day_of, time_zone
 from clarion.tenants.model import AccessKey, App, Role
 from clarion.vault import Vault
 
 _REVISION = Query(select(catalog.c.revision))
 _APPS = Query(
-    select(apps.c.app, apps.c.app_id, apps.c.workspace_id, apps.c.secret, apps.c.tenant_id, apps.c.push_enabled)
+    select(
+        apps.c.app,
+        apps.c.app_id,
+        apps.c.workspace_id,
+        apps.c.secret,
+        apps.c.tenant_id,
+        apps.c.push_enabled,
+        apps.c.time_zone,
+        apps.c.requests_per_second,
+        apps.c.callback_url,
+    )
 )
 _KEYS = Query(
     select(
@@ -28,9 +40,12 @@ _KEYS = Query(
         access_keys.c.role,
         access_keys.c.app_id,
         access_keys.c.enabled,
+        access_keys.c.requests_per_second,
     )
 )
 _MISS_SECONDS = 0.1
+_QUARTER_MS = 15 * 60 * 1000
+_MOST_DAYS = 50_000
 
 
 def app_context(app: int) -> str:
@@ -60,6 +75,8 @@ class Directory:
         self._looked_at = float("-inf")
         self._apps: dict[tuple[str, str], App] = {}
         self._keys: dict[str, AccessKey] = {}
+        self._by_number: dict[int, App] = {}
+        self._days: dict[tuple[int, int], int] = {}
 
     async def find(self, key_id: str) -> AccessKey | None:
         """The access key with this id, also a disabled one."""
@@ -74,6 +91,30 @@ class Directory:
         if app is None and await self._look_again():
             app = self._apps.get((app_id, workspace_id))
         return app
+
+    def by_number(self, app: int) -> App | None:
+        """The app with this internal number."""
+        return self._by_number.get(app)
+
+    def zone(self, app: int) -> ZoneInfo:
+        """The time zone of an app; the default one for an app that is not known (any more)."""
+        found = self._by_number.get(app)
+        return time_zone(found.time_zone if found else DEFAULT_TIME_ZONE)
+
+    def day(self, app: int, at_ms: int) -> int:
+        """The day (days since 1970) of a moment in the app's time zone."""
+        key = app, at_ms // _QUARTER_MS  # clocks of all zones change at quarters of an hour
+        day = self._days.get(key)
+        if day is None:
+            if len(self._days) > _MOST_DAYS:
+                self._days = {}
+            day = self._days[key] = day_of(at_ms, self.zone(app))
+        return day
+
+    def is_told(self, app: int) -> bool:
+        """Whether the app's server wants to be told of statuses and receipts."""
+        found = self._by_number.get(app)
+        return found is not None and found.callback_url is not None
 
     @property
     def revision(self) -> int:
@@ -101,6 +142,8 @@ class Directory:
         revision, app_rows, key_rows = loaded
         self._apps = {(row[1], row[2]): self._app(row) for row in app_rows}
         self._keys = {row[0]: self._key(row) for row in key_rows}
+        self._by_number = {app.key: app for app in self._apps.values()}
+        self._days = {}
         self._revision = revision
         return True
 
@@ -111,11 +154,11 @@ class Directory:
         return await self.refresh()
 
     def _app(self, row: Row) -> App:
-        app, app_id, workspace_id, secret, tenant_id, push_enabled = row
+        app, app_id, workspace_id, secret, tenant_id, push_enabled, zone, rate, callback_url = row
         opened = self._vault.open(bytes(secret), app_context(app))
-        return App(app, app_id, workspace_id, opened, tenant_id, bool(push_enabled))
+        return App(app, app_id, workspace_id, opened, tenant_id, bool(push_enabled), zone, rate, callback_url)
 
     def _key(self, row: Row) -> AccessKey:
-        key_id, secret, role, app_id, enabled = row
+        key_id, secret, role, app_id, enabled, rate = row
         opened = self._vault.open(bytes(secret), key_context(key_id))
-        return AccessKey(key_id, opened, Role(role), app_id, bool(enabled))
+        return AccessKey(key_id, opened, Role(role), app_id, bool(enabled), rate)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from clarion.tenants.calendar import DEFAULT_TIME_ZONE
+
 
 class Role(Enum):
     """What an access key may do; each role may do all that the next one may."""
@@ -30,6 +32,7 @@ class AccessKey:
         role: what the key may do.
         app_id: the only app that the key may act on, or None for all.
         enabled: a disabled key is refused with `InvalidAccessKeyId.Inactive`.
+        requests_per_second: beyond it requests are refused with `Throttling.User`; 0 for no limit.
     """
 
     key_id: str
@@ -37,6 +40,7 @@ class AccessKey:
     role: Role
     app_id: str | None = None
     enabled: bool = True
+    requests_per_second: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,9 @@ class App:
         secret: what device registrations are signed with.
         tenant_id: `TenantId` of newer clients; None accepts any.
         push_enabled: the push API switch (off: result 3032).
+        time_zone: IANA name of the zone of its schedules and of the days of its statistics.
+        requests_per_second: beyond it requests are refused with 8011; 0 for no limit.
+        callback_url: where its server is told of statuses and receipts; None: nowhere.
     """
 
     key: int
@@ -58,3 +65,6 @@ class App:
     secret: bytes = field(repr=False)
     tenant_id: str | None = None
     push_enabled: bool = True
+    time_zone: str = DEFAULT_TIME_ZONE
+    requests_per_second: int = 0
+    callback_url: str | None = None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from clarion.channels.registry import PLATFORMS
 from clarion.clock import Clock
-from clarion.devices.model import BY_LABEL
 from clarion.devices.service import DeviceService
 from clarion.link.registration import (
     RegistrationAnswer,
@@ -113,5 +113,5 @@ class DeviceCalls:
             await refuse(send, 403, "NonceUsed", "this registration came before; make a new nonce")
             return
         self._journal.note(nonce, self._clock.now_ms())
-        made = await self._devices.register(app.key, BY_LABEL[request.platform.value])
+        made = await self._devices.register(app.key, PLATFORMS[request.platform.value])
         await answer_json(send, 200, RegistrationAnswer(made.token, made.secret, self._link.for_request(scope)))

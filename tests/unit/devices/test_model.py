@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from clarion.channels.registry import Channel
+from clarion.channels.registry import Channel, Platform
 from clarion.devices.model import (
     Identity,
-    Platform,
     Registration,
     VendorToken,
     check_phone,

@@ -12,7 +12,8 @@ from clarion.channels.message import encode_content
 from clarion.delivery.accept import TargetType
 from clarion.pushes.content import MAX_MESSAGE_BYTES, SYSTEM_PARAMS
 from clarion.pushes.model import SimpleForm
-from clarion.pushes.rules import Limits, Target, check_simple
+from clarion.pushes.plan import Target
+from clarion.pushes.rules import Limits, check_simple
 from clarion.results import Refusal, ResultCode
 
 GOOD = SimpleForm(
@@ -53,7 +54,7 @@ def test_a_good_request() -> None:
     push = check_simple(GOOD, Limits())
     assert (push.task_name, push.target_type, push.validity_seconds) == ("task", TargetType.USER, 3600)
     assert push.targets == (Target("bob", "key"),)
-    assert json.loads(encode_content(push.content)) == {"title": "title", "content": "content"}
+    assert json.loads(encode_content(push.contents[0])) == {"title": "title", "content": "content"}
 
 
 BADGES: dict[str, tuple[object, ...]] = {
@@ -185,13 +186,13 @@ def test_result(expected: str, fields: dict[str, Any]) -> None:
 
 
 def test_the_whole_message_may_have_two_kilobytes() -> None:
-    overhead = len(encode_content(check_simple(form(content="c"), Limits()).content)) - 1
+    overhead = len(encode_content(check_simple(form(content="c"), Limits()).contents[0])) - 1
     assert code(content="c" * (MAX_MESSAGE_BYTES - overhead)) == "OK"
     assert code(content="c" * (MAX_MESSAGE_BYTES - overhead + 1)) == "3050"
 
 
 def test_pictures_do_not_count() -> None:
-    overhead = len(encode_content(check_simple(form(content="c"), Limits()).content)) - 1
+    overhead = len(encode_content(check_simple(form(content="c"), Limits()).contents[0])) - 1
     pictures = json.dumps({"defaultUrl": "https://example.com/" + "p" * 500, "fcmUrl": "https://example.com/世"})
     text = "c" * (MAX_MESSAGE_BYTES - overhead - 30)
     assert code(content=text, image_urls=pictures, icon_urls=pictures) == "OK"
@@ -233,7 +234,7 @@ def test_every_field_reaches_the_message() -> None:
         ),
         Limits(),
     )  # fmt: skip
-    assert json.loads(encode_content(push.content)) == {
+    assert json.loads(encode_content(push.contents[0])) == {
         "title": "title", "content": "content", "uri": "u", "action": 1, "silent": 1, "style": 2,
         "icons": {"a": "b"}, "images": {"c": "d"}, "params": {"e": "f"}, "notify_type": "transparent",
         "classification": "0", "category": {"hms": "9"}, "notify_level": {"hms": 1}, "channel_id": "g",

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from clarion.channels.registry import Channel
+from clarion.channels.registry import Channel, Platform
 from clarion.devices.model import (
     DeviceDetails,
     DeviceState,
-    Platform,
     check_phone,
     check_token,
     check_user,
