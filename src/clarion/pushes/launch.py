@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from clarion.clock import Clock
-from clarion.delivery.accept import Acceptance, Accepted
+from clarion.delivery.accept import Acceptance, Accepted, NewTask
 from clarion.delivery.dispatch import Dispatcher
 from clarion.ids import IdGenerator
 from clarion.pushes.model import PushReceipt
 from clarion.pushes.plan import Plan
+from clarion.store.database import Transaction
 from clarion.store.group import GroupWriter
 
 
 class Launcher:
-    """Carries plans out.
+    """Carries plans out, in three steps: an order, its transaction, and what follows the commit.
+
+    `launch` takes all three for a push that is wanted at once; a schedule takes them with its own transaction.
 
     Args:
-        writer: commits tasks; many share one transaction.
+        writer: commits orders; many share one transaction.
         acceptance: writes them.
         dispatcher: sends what was committed.
         ids: numbers of tasks and messages.
@@ -42,7 +47,21 @@ class Launcher:
         Raises:
             StoreUnavailable: it could not be committed; nothing was accepted.
         """
-        task = plan.task(app, request_id, self._ids, self._clock.now_ms())
-        accepted: Accepted = await self._writer.submit(self._acceptance.accept, task)
-        self._dispatcher.dispatch(task, plan.contents[0], accepted)
-        return PushReceipt(accepted.answer, len(task.messages) - accepted.repeated, accepted.repeated)
+        order = self.order(app, plan, request_id, self._clock.now_ms())
+        accepted: Accepted = await self._writer.submit(self.write, order)
+        self.hand_over(order, plan, accepted)
+        return PushReceipt(accepted.answer, len(order.messages) - accepted.repeated, accepted.repeated)
+
+    def order(
+        self, app: int, plan: Plan, request_id: str, created_at: int, *, scheduled: bool = False
+    ) -> NewTask:
+        """What is to be written for a plan; `Plan.task` says what the arguments are."""
+        return plan.task(app, request_id, self._ids, created_at, scheduled=scheduled)
+
+    async def write(self, transaction: Transaction, orders: Sequence[NewTask]) -> list[Accepted]:
+        """Write a batch of orders; a handler for `GroupWriter.submit`."""
+        return await self._acceptance.accept(transaction, orders)
+
+    def hand_over(self, order: NewTask, plan: Plan, accepted: Accepted) -> None:
+        """Let delivery begin; the order is committed."""
+        self._dispatcher.dispatch(order, plan.contents[0], accepted)
