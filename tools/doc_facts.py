@@ -109,7 +109,7 @@ WHEN = {
     GatewayFault.TIMESTAMP_FORMAT: "not `YYYY-MM-DDThh:mm:ssZ`",
     GatewayFault.TIMESTAMP_EXPIRED: "more than 15 minutes from the server's clock, either way",
     GatewayFault.FORBIDDEN: "the key's role or app does not cover the action",
-    GatewayFault.THROTTLED: "a rate limit",
+    GatewayFault.THROTTLED: "the rate limit of the key; `Retry-After` tells when to come back",
     GatewayFault.INTERNAL: "a fault of the server; its log has the request id",
     GatewayFault.UNAVAILABLE: "the database is away before the action began; try again",
 }

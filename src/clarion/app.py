@@ -34,6 +34,7 @@ from clarion.openapi.authentication import Authenticator
 from clarion.openapi.endpoint import RequestLog, RpcEndpoint
 from clarion.openapi.nonces import NonceMemory
 from clarion.openapi.registry import Registry
+from clarion.openapi.throttle import Throttle
 from clarion.pushes.launch import Launcher
 from clarion.pushes.rules import Limits
 from clarion.pushes.service import PushService
@@ -191,6 +192,12 @@ class Server:
             rpc = RpcEndpoint(
                 registry,
                 Authenticator(self._directory, self._nonces, journal, clock),
+                Throttle(
+                    self._directory,
+                    clock,
+                    key_rate=settings.key_requests_per_second,
+                    app_rate=settings.app_requests_per_second,
+                ),
                 clock,
                 observe=metrics.observe_request,
                 log=self._request_log,

@@ -80,7 +80,7 @@ class ResultCode(Enum):
         "badge_add_num need badge_class",
         "badge_add_num without badge_class",
     )
-    FLOW_CONTROL_ERROR = "8011", "flow control", "the rate limit of the key or app"
+    FLOW_CONTROL_ERROR = "8011", "flow control", "the rate limit of the app"
     INVALID_INSTANCE_ID = (
         "8012",
         "illegal instanceId",

@@ -22,6 +22,7 @@ from clarion.failures import ConfigurationError
 PREFIX = "CLARION_"
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Positive = Annotated[int, Meta(ge=1)]
+Rate = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 
 class PartOfServer(Enum):
@@ -62,6 +63,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         retention_days: how long messages and traces are kept.
         link_connections: most connected devices.
         link_connections_per_address: most connected devices of one address.
+        key_requests_per_second: limit of a key that has none of its own; 0 for no limit.
+        app_requests_per_second: limit of an app that has none of its own; 0 for no limit.
         http_connections: most connections of the API port.
         head_timeout: time a client has to send a request's head, s.
         body_timeout: time a client has to send a request's body, or to take a byte of its answer, s.
@@ -88,6 +91,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     retention_days: Positive = 30
     link_connections: Positive = 100_000
     link_connections_per_address: Positive = 1_000
+    key_requests_per_second: Rate = 0
+    app_requests_per_second: Rate = 0
     http_connections: Positive = 10_000
     head_timeout: Positive = 10
     body_timeout: Positive = 20

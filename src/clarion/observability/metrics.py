@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-OUTCOMES = ("ok", "refused", "denied", "unavailable", "failed")
-"""How a request ended: accepted, business refusal, gateway refusal, store away, an error of ours."""
+OUTCOMES = ("ok", "refused", "denied", "throttled", "unavailable", "failed")
+"""How a request ended: accepted, business refusal, gateway refusal, rate limit, store away, an error of ours."""
 
 _UNKNOWN = "unknown"
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -20,6 +20,8 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 _OUTCOMES = {
     "OK": "ok",
     "100": "ok",
+    "8011": "throttled",
+    "Throttling.User": "throttled",
     "9000": "unavailable",
     "ServiceUnavailable": "unavailable",
     "InternalError": "failed",

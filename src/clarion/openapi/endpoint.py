@@ -23,6 +23,7 @@ from clarion.openapi.errors import GatewayError, GatewayFault
 from clarion.openapi.parameters import MAX_BODY, find_parameter, parse_form
 from clarion.openapi.registry import Action, Call, Registry
 from clarion.openapi.render import Format, choose_format, render
+from clarion.openapi.throttle import Throttle
 from clarion.results import Refusal, ResultCode
 
 BODY_SECONDS = 20.0
@@ -97,6 +98,7 @@ class RpcEndpoint:
     Args:
         registry: the actions.
         authenticator: checks who calls.
+        throttle: says who has to wait.
         clock: source of time.
         observe: told of each request, for metrics.
         log: writes the line that each request leaves in the log.
@@ -108,6 +110,7 @@ class RpcEndpoint:
         self,
         registry: Registry,
         authenticator: Authenticator,
+        throttle: Throttle,
         clock: Clock,
         *,
         observe: Observer | None = None,
@@ -117,6 +120,7 @@ class RpcEndpoint:
     ) -> None:
         self._registry = registry
         self._authenticator = authenticator
+        self._throttle = throttle
         self._clock = clock
         self._observe = observe
         self._log = log or _log_request
@@ -182,7 +186,14 @@ class RpcEndpoint:
         exchange.key_id = credentials.key_id
         key, nonce_hash = await self._authenticator.authenticate(credentials)
         exchange.app_id = find_parameter(request.parameters, "AppId") or ""
+        if wait := self._throttle.key_wait_ms(key):
+            raise GatewayError(GatewayFault.THROTTLED, retry_after_ms=wait)
         authorize(key, action, request.parameters)
+        workspace_id = find_parameter(request.parameters, "WorkspaceId") or ""
+        if wait := self._throttle.app_wait_ms(exchange.app_id, workspace_id):
+            exchange.retry_after_ms = wait
+            exchange.refuse(action, Refusal(ResultCode.FLOW_CONTROL_ERROR, f"try again in {wait} ms"))
+            return
         if not request.is_unicode:
             exchange.refuse(action, Refusal(ResultCode.REQUEST_SHOULD_BE_UTF8))
             return
@@ -266,6 +277,7 @@ class _Exchange:
         "key_id",
         "request",
         "request_id",
+        "retry_after_ms",
         "status",
     )
 
@@ -275,6 +287,7 @@ class _Exchange:
         self.action: Action | None = None
         self.format: Format | None = None
         self.error: GatewayError | None = None
+        self.retry_after_ms: int | None = None
         self.key_id = self.app_id = self.code = ""
         self.status = 200
         self.body = b""
@@ -306,6 +319,7 @@ class _Exchange:
 
     def fail(self, error: GatewayError) -> None:
         self.code, self.status, self.error = error.code, error.status, error
+        self.retry_after_ms = error.retry_after_ms
         self._root = "Error"
         self._members = {
             "RequestId": self.request_id,
@@ -331,8 +345,9 @@ class _Exchange:
         ]
         if self.error is not None:
             headers += _EXTRA_HEADERS.get(self.error.fault, [])
-            if self.error.retry_after_ms:
-                headers.append((b"x-acs-retry-after", b"%d" % self.error.retry_after_ms))
+        if self.retry_after_ms:
+            headers.append((b"retry-after", b"%d" % -(-self.retry_after_ms // 1000)))  # whole seconds
+            headers.append((b"x-acs-retry-after", b"%d" % self.retry_after_ms))
         return RpcAnswer(self.status, headers, self.body)
 
     def _query_parameters(self) -> Mapping[str, str]:

@@ -92,6 +92,10 @@ class Directory:
             app = self._apps.get((app_id, workspace_id))
         return app
 
+    def known_app(self, app_id: str, workspace_id: str) -> App | None:
+        """The app with these names, without a look into the store."""
+        return self._apps.get((app_id, workspace_id))
+
     def by_number(self, app: int) -> App | None:
         """The app with this internal number."""
         return self._by_number.get(app)

@@ -19,8 +19,9 @@ from clarion.openapi.envelopes import Envelope
 from clarion.openapi.nonces import NonceMemory
 from clarion.openapi.registry import VERSIONS, Action, Call, Handler, Registry
 from clarion.openapi.schema import Kind, Parameter
+from clarion.openapi.throttle import Throttle
 from clarion.results import Refusal, ResultCode
-from clarion.tenants.model import AccessKey, Role
+from clarion.tenants.model import AccessKey, App, Role
 
 NOW_MS = 1_795_402_893_000
 NOW = "2026-11-23T03:01:33Z"
@@ -109,6 +110,16 @@ class Keys:
         return self.keys.get(key_id)
 
 
+class Apps:
+    """What is known of apps."""
+
+    def __init__(self, *apps: App) -> None:
+        self.apps = {(app.app_id, app.workspace_id): app for app in apps}
+
+    def known_app(self, app_id: str, workspace_id: str) -> App | None:
+        return self.apps.get((app_id, workspace_id))
+
+
 class Gateway:
     """An endpoint with all that it needs, and a way to call it."""
 
@@ -118,6 +129,7 @@ class Gateway:
         keys: tuple[AccessKey, ...] = KEYS,
         now_ms: int = NOW_MS,
         body_seconds: float = 20.0,
+        apps: tuple[App, ...] = (),
     ) -> None:
         self.clock = ManualClock(now_ms)
         self.keys = Keys(keys)
@@ -127,6 +139,7 @@ class Gateway:
         self.endpoint = RpcEndpoint(
             Registry(actions),
             Authenticator(self.keys, self.nonces, self.journal, self.clock),
+            Throttle(Apps(*apps), self.clock),
             self.clock,
             observe=lambda name, code, seconds: self.observed.append((name, code)),
             body_seconds=body_seconds,
