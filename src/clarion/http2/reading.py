@@ -1,0 +1,28 @@
+"""Reading pieces of what a peer sent, or refusing them."""
+
+from __future__ import annotations
+
+from clarion.http2.exchange import ProtocolError
+from clarion.http2.frames import PADDED, ErrorCode
+from clarion.http2.headers import Header
+
+
+def without_padding(flags: int, payload: bytes) -> bytes:
+    """The payload of a HEADERS or DATA frame as it is without its padding."""
+    if not flags & PADDED:
+        return payload
+    if not payload or payload[0] >= len(payload):
+        raise ProtocolError(ErrorCode.PROTOCOL_ERROR, "more padding than frame")
+    return payload[1 : len(payload) - payload[0]]
+
+
+def require_length(payload: bytes, length: int) -> None:
+    """Refuse a frame of another length."""
+    if len(payload) != length:
+        raise ProtocolError(ErrorCode.FRAME_SIZE_ERROR, f"a frame of {len(payload)} bytes instead of {length}")
+
+
+def status_of(headers: tuple[Header, ...]) -> int | None:
+    """The status of an answer, or None when there is not exactly one of three digits."""
+    found = [value for name, value in headers if name == b":status"]
+    return int(found[0]) if len(found) == 1 and len(found[0]) == 3 and found[0].isdigit() else None
