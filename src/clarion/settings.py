@@ -70,6 +70,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         body_timeout: time a client has to send a request's body, or to take a byte of its answer, s.
         keep_alive: how long an idle API connection is kept, s.
         drain_seconds: how long a stop waits for work in hand, s.
+        callback_timeout: most time of a call of an app's server, s.
+        callback_hours: how long an event that an app's server does not take is kept, hours.
+        callback_ca_file: PEM certificates that app servers may have besides those the system trusts.
         log_level: debug, info, warning or error.
         log_format: json, text, or auto (text on a terminal).
         metrics: whether /metrics answers.
@@ -98,6 +101,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     body_timeout: Positive = 20
     keep_alive: Positive = 65
     drain_seconds: Positive = 10
+    callback_timeout: Positive = 10
+    callback_hours: Positive = 72
+    callback_ca_file: str = ""
     log_level: str = "info"
     log_format: LogFormat = LogFormat.AUTO
     metrics: bool = True

@@ -9,16 +9,39 @@ from types import ModuleType
 
 import pytest
 
+from clarion.callbacks import outbox
+from clarion.callbacks import service as callback_service
 from clarion.delivery import accept, binding, inbox, maintenance, trace
 from clarion.devices import service as devices
 from clarion.store.migrate import migrate
 from clarion.store.queries import Backend, Query
 
-_LISTS = ("targets", "pairs", "acked", "attached", "withdrawn", "messages", "old", "devices", "overdue")
+_LISTS = (
+    "targets",
+    "pairs",
+    "acked",
+    "attached",
+    "withdrawn",
+    "messages",
+    "old",
+    "devices",
+    "overdue",
+    "told",
+    "entries",
+)
 
 
 def _queries() -> Iterator[tuple[str, Query]]:
-    modules: tuple[ModuleType, ...] = (accept, binding, inbox, maintenance, trace, devices)
+    modules: tuple[ModuleType, ...] = (
+        accept,
+        binding,
+        inbox,
+        maintenance,
+        trace,
+        devices,
+        outbox,
+        callback_service,
+    )
     for module in modules:
         for name, value in vars(module).items():
             for query in value if isinstance(value, tuple) else (value,):

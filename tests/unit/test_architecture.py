@@ -13,7 +13,7 @@ import clarion
 ROOT = Path(clarion.__file__).parent
 
 FACES = ("openapi", "console", "link", "receipts")
-CAPABILITIES = ("pushes", "templates", "devices", "schedules", "revocation", "analytics", "tenants")
+CAPABILITIES = ("callbacks", "pushes", "templates", "devices", "schedules", "revocation", "analytics", "tenants")
 BASE = ("clock", "ids", "results", "failures", "vault", "settings", "text", "observability", "__init__")
 FLOORS: tuple[tuple[str, ...], ...] = (
     BASE,

@@ -84,6 +84,30 @@ class Metrics:
             "clarion_devices_recovered", "Connected devices that the poller found owed", registry=self.registry
         )
 
+        self.callback_events = Counter(
+            "clarion_callback_events",
+            "Events for app servers, by what became of them",
+            ("outcome",),
+            registry=self.registry,
+        )
+        self.callback_calls = Counter(
+            "clarion_callback_calls", "Calls of app servers", ("outcome",), registry=self.registry
+        )
+        for counter, outcomes in (
+            (self.callback_events, ("sent", "dropped", "given_up")),
+            (self.callback_calls, ("taken", "failed")),
+        ):
+            for outcome in outcomes:
+                counter.labels(outcome)
+        self.callbacks_waiting = Gauge(
+            "clarion_callbacks_waiting",
+            "Events that app servers have not taken",
+            registry=self.registry,
+        )
+        self.callbacks_oldest = Gauge(
+            "clarion_callbacks_oldest_seconds", "Age of the oldest of them", registry=self.registry
+        )
+
     def observe_request(self, action: str, code: str, seconds: float) -> None:
         """Count one request to the API.
 

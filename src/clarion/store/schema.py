@@ -70,6 +70,7 @@ apps = Table(
     Column("requests_per_second", Integer, nullable=False, server_default="0"),
     text_column("callback_url", null=True),
     binary("callback_key", null=True),
+    text_column("callback_result", null=True),
     number("created_at"),
     Index("apps_by_name", "app_id", "workspace_id", unique=True),
 )
@@ -77,7 +78,8 @@ apps = Table(
 """`time_zone`: of schedules and of the days of statistics. `requests_per_second`: 0 for no limit.
 
 `callback_url`: where the app's server is told of statuses and receipts; null: nowhere. `callback_key`: the sealed
-private key that signs those calls.
+private key that signs those calls. `callback_result`: how the last of them ended, as JSON
+(`callbacks.model.LastResult`).
 """
 
 access_keys = Table(

@@ -51,6 +51,7 @@ def _extend() -> None:
     op.add_column("apps", sa.Column("requests_per_second", sa.Integer(), nullable=False, server_default="0"))
     op.add_column("apps", _text("callback_url", null=True))
     op.add_column("apps", _bytes("callback_key", null=True))
+    op.add_column("apps", _text("callback_result", null=True))
     op.add_column("access_keys", sa.Column("requests_per_second", sa.Integer(), nullable=False, server_default="0"))
     op.add_column("devices", sa.Column("broadcasts_seen", sa.BigInteger(), nullable=False, server_default="0"))
     op.create_index("devices_by_number", "devices", ["app", "device"])
