@@ -142,7 +142,8 @@ def coverage() -> Parts:
 
 
 def _parameters(action: Action) -> str:
-    texts = {Kind.ANY: "JSON or flattened", Kind.LENIENT: "long or text", Kind.STRUCTS: "list"}
+    flattened = "JSON or flattened"
+    texts = {Kind.ANY: flattened, Kind.STATE: flattened, Kind.LENIENT: "long or text", Kind.STRUCTS: "list"}
     return table(
         ("parameter", "type", "required", "today"),
         (

@@ -13,7 +13,8 @@ class Activity(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         event: `update` or `end`.
         state: the `content-state` that the app defined.
-        dismissal: seconds since 1970 at which an ended activity disappears; None leaves it to the system.
+        dismissal: seconds since 1970 at which an ended activity disappears; None leaves it to the system. It has
+            no effect with `update`.
     """
 
     event: str

@@ -22,6 +22,9 @@ MAX_DEPTH = 16
 """Most levels of an object that came flattened or as JSON text."""
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
+_WORDS = {"true": True, "True": True, "false": False, "False": False}
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,14})")
+_DECIMAL = re.compile(r"-?[0-9]{1,15}\.[0-9]{1,17}")
 _INDEX = re.compile(r"[0-9]{1,9}")
 _Parts: TypeAlias = "list[tuple[str, str]]"
 _Reader: TypeAlias = "Callable[[Parameter, str], Any]"
@@ -43,6 +46,9 @@ class Kind(Enum):
     """`list[dict[str, str]]` from `Name.N.Field`, in the order of the numbers N (with gaps), or from JSON text."""
     ANY = "any"
     """A JSON object or array, from JSON text or from flattened `Name.a.1.b`; other text stays `str`."""
+    STATE = "state"
+    """As `ANY`, for an object that is read strictly: a flattened member that looks like a number or boolean
+    becomes one (`_guessed`), and the object itself is never an array."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +194,29 @@ def _read_any(parameter: Parameter, text: str) -> Any:
 
 
 def _rebuild_any(parameter: Parameter, parts: _Parts) -> Any:
+    return _with_lists(_rebuild(parameter, parts, str))
+
+
+def _rebuild_state(parameter: Parameter, parts: _Parts) -> Any:
+    return {name: _with_lists(member) for name, member in _rebuild(parameter, parts, _guessed).items()}
+
+
+def _guessed(text: str) -> Any:
+    """What a flattened value was, as far as its text tells.
+
+    SDKs write Python's or JavaScript's text of a value. A number is one whose own text is this again, so `007` and
+    `9.90` stay texts, as do whole numbers of more than 15 digits, which are rather ids.
+    """
+    if text in _WORDS:
+        return _WORDS[text]
+    if _WHOLE.fullmatch(text) and text != "-0":
+        return int(text)
+    if _DECIMAL.fullmatch(text) and text == repr(number := float(text)):
+        return number
+    return text
+
+
+def _rebuild(parameter: Parameter, parts: _Parts, read: Callable[[str], Any]) -> dict[str, Any]:
     root: dict[str, Any] = {}
     for path, text in parts:
         *branches, last = path.split(".")
@@ -200,8 +229,8 @@ def _rebuild_any(parameter: Parameter, parts: _Parts) -> Any:
                 raise _invalid(parameter)
         if last in node:
             raise _invalid(parameter)
-        node[last] = text
-    return _with_lists(root)
+        node[last] = read(text)
+    return root
 
 
 def _with_lists(node: Any) -> Any:
@@ -237,8 +266,10 @@ _READERS: dict[Kind, _Reader] = {  # a STRING stays as it is
     Kind.LENIENT: _read_lenient,
     Kind.STRUCTS: _read_structs,
     Kind.ANY: _read_any,
+    Kind.STATE: _read_any,
 }
 _REBUILDERS: dict[Kind, Callable[[Parameter, _Parts], Any]] = {
     Kind.STRUCTS: _rebuild_structs,
     Kind.ANY: _rebuild_any,
+    Kind.STATE: _rebuild_state,
 }

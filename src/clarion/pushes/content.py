@@ -10,6 +10,7 @@ from collections.abc import Collection
 from typing import Any, NoReturn, TypeVar
 
 from clarion.channels.message import Activity, PushContent, Sms, encode_content
+from clarion.delivery.accept import TargetType
 from clarion.pushes.lenient import parse_map
 from clarion.pushes.model import PushForm
 from clarion.results import Refusal, ResultCode
@@ -31,6 +32,7 @@ _FLAGS = (0, 1)
 _NOTIFY_TYPES = ("notify", "transparent")
 _CLASSIFICATIONS = ("0", "1")
 _ACTIVITY_EVENTS = ("update", "end")
+_ACTIVITY_TYPES = (TargetType.ACTIVITY_TOKEN, TargetType.ACTIVITY_ID)
 _SMS_STRATEGIES = (0, 1, 2)
 
 
@@ -111,12 +113,23 @@ def _check_badge(params: dict[str, Any]) -> None:
 
 
 def _activity(form: PushForm) -> Activity | None:
-    if not form.activity_event:
-        return None
     event = one_of("ActivityEvent", form.activity_event, _ACTIVITY_EVENTS, "")
-    if form.activity_content_state is not None and not isinstance(form.activity_content_state, dict):
-        invalid("ActivityContentState must be a JSON object")
-    return Activity(event, form.activity_content_state, form.dismissal_date)
+    state, dismissal = _content_state(form.activity_content_state), form.dismissal_date
+    if dismissal is not None and dismissal <= 0:
+        invalid("DismissalDate must be seconds since 1970")
+    given = event or state is not None or dismissal is not None
+    if not given and form.delivery_type not in _ACTIVITY_TYPES:
+        return None
+    return Activity(event or "update", state, dismissal)
+
+
+def _content_state(value: Any) -> dict[str, Any] | None:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    state = parse_map(value) if isinstance(value, str) else value
+    if not isinstance(state, dict):
+        invalid('ActivityContentState must be a JSON object, such as {"score":1}')
+    return state
 
 
 def _sms(form: PushForm) -> Sms | None:

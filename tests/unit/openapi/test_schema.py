@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from clarion.openapi.errors import GatewayError
 from clarion.openapi.schema import MAX_DEPTH, Kind, Parameter, Schema
@@ -150,6 +153,42 @@ def test_required_structs() -> None:
 )
 def test_any(sent: dict[str, str], value: Any) -> None:
     assert read(Kind.ANY, sent) == value
+
+
+@pytest.mark.parametrize(
+    ("sent", "value"),
+    [
+        ({"P": '{"score":"1","on":"True"}'}, {"score": "1", "on": "True"}),
+        ({"P": "{'single': 1}"}, "{'single': 1}"),
+        ({"P.score": "1", "P.o.k": "True", "P.teams.1": "2", "P.teams.2": "b"},
+         {"score": 1, "o": {"k": True}, "teams": [2, "b"]}),
+        ({"P.1": "a", "P.2": "b"}, {"1": "a", "2": "b"}),
+        ({"P.1.x": "a"}, {"1": {"x": "a"}}),
+    ],
+)  # fmt: skip
+def test_state(sent: dict[str, str], value: Any) -> None:
+    assert read(Kind.STATE, sent) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(0, 1, -1, 42, 1_795_000_000_000, 10**15 - 1, 0.5, -0.5, 1.0, 99.99, 0.1 + 0.2, -273.15, True, False),
+        *("", " 1", "1 ", "+1", "007", "-0", "-", ".5", "5.", "9.90", "1.2.3", "1e5", "1e-07", "0x1", "1_000"),
+        *("TRUE", "yes", "None", "null", "NaN", "inf", "13:45", "2026-11-23", "٣", "１"),
+        *(str(10**15), "9" * 400, "0." + "1" * 40),
+    ],
+)
+def test_a_flattened_member_is_what_it_was_as_far_as_its_text_tells(value: object) -> None:
+    found = read(Kind.STATE, {"P.x": str(value)})["x"]
+    assert (found, type(found)) == (value, type(value))
+
+
+@given(st.integers(-(10**15) + 1, 10**15 - 1) | st.booleans())
+def test_whole_numbers_and_booleans_survive_flattening(value: object) -> None:
+    for text in (str(value), msgspec.json.encode(value).decode()):  # as Python and as JavaScript write it
+        found = read(Kind.STATE, {"P.a.b": text})
+        assert (found, type(found["a"]["b"])) == ({"a": {"b": value}}, type(value))
 
 
 @pytest.mark.parametrize(

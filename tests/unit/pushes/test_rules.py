@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from clarion.channels.message import encode_content
+from clarion.channels.message import Activity, encode_content
 from clarion.delivery.accept import TargetType
 from clarion.pushes.content import MAX_MESSAGE_BYTES, SYSTEM_PARAMS
 from clarion.pushes.model import SimpleForm
@@ -163,7 +163,18 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("OK", {"activity_event": "update", "activity_content_state": {"a": [1, {"b": None}]}}),
     ("OK", {"activity_event": "end", "dismissal_date": 1}),
     ("3028", {"activity_event": "begin"}),
+    ("3028", {"activity_event": "Update"}),
     ("3028", {"activity_event": "update", "activity_content_state": "state"}),
+    ("3028", {"activity_event": "update", "activity_content_state": "[1]"}),
+    ("3028", {"activity_event": "update", "activity_content_state": [1]}),
+    ("3028", {"activity_content_state": "state"}),
+    ("OK", {"activity_event": "update", "activity_content_state": "{'a': 1}"}),
+    ("OK", {"activity_event": "", "activity_content_state": " "}),
+    ("3028", {"activity_event": "end", "dismissal_date": 0}),
+    ("3028", {"activity_event": "update", "dismissal_date": -1}),
+    ("3028", {"delivery_type": 5, "target_msgkey": '{"t":"k"}', "activity_event": "begin"}),
+    ("OK", {"delivery_type": 5, "target_msgkey": '{"t":"k"}'}),
+    ("3050", {"activity_event": "update", "activity_content_state": {"a": "x" * 5000}}),
     ("OK", SMS),
     ("OK", {"sms_strategy": 0}),
     ("OK", SMS | {"sms_strategy": 2}),
@@ -221,6 +232,23 @@ def test_targets_as_callers_send_them(text: str, expected: tuple[str, str] | Non
         assert code(target_msgkey=text) == "3028"
     else:
         assert check_simple(form(target_msgkey=text), Limits()).targets == (Target(*expected),)
+
+
+@pytest.mark.parametrize(
+    ("fields", "activity"),
+    [
+        ({}, None),
+        ({"activity_event": "", "activity_content_state": ""}, None),
+        ({"activity_event": "end"}, Activity("end")),
+        ({"activity_content_state": {}}, Activity("update", {})),
+        ({"activity_content_state": "{'a': True}"}, Activity("update", {"a": True})),
+        ({"dismissal_date": 1}, Activity("update", None, 1)),
+        ({"delivery_type": 5, "target_msgkey": '{"t":"k"}'}, Activity("update")),
+        ({"delivery_type": 6, "target_msgkey": '{"t":"k"}', "activity_event": "end"}, Activity("end")),
+    ],
+)
+def test_the_live_activity_of_a_message(fields: dict[str, Any], activity: Activity | None) -> None:
+    assert check_simple(form(**fields), Limits()).contents[0].activity == activity
 
 
 def test_every_field_reaches_the_message() -> None:

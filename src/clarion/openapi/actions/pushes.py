@@ -41,7 +41,7 @@ SHARED = (
 )
 ACTIVITY = (
     Parameter("ActivityEvent"),
-    Parameter("ActivityContentState", Kind.ANY),
+    Parameter("ActivityContentState", Kind.STATE),
     Parameter("DismissalDate", Kind.LONG),
 )
 SMS = (
