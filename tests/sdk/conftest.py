@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.sdk.cases import Ask
+from tests.sdk.furniture import furnish
+from tests.sdk.python import common, send
 from tests.support.devices import Device, register_many
 from tests.support.server import ServerProcess
 from tests.support.tenants import Tenants, make_tenants
@@ -43,7 +46,18 @@ def tenants(sdk_data_dir: Path) -> Tenants:
 @pytest.fixture(scope="session")
 def server(sdk_data_dir: Path, tenants: Tenants) -> Iterator[ServerProcess]:
     with ServerProcess(sdk_data_dir) as running:
+        furnish(running, _asking(running, tenants))
         yield running
+
+
+@pytest.fixture(scope="session")
+def ask(server: ServerProcess, tenants: Tenants) -> Ask:
+    """Makes a request with `aliyun-python-sdk-core` and a key that may push."""
+    return _asking(server, tenants)
+
+
+def _asking(server: ServerProcess, tenants: Tenants) -> Ask:
+    return lambda action, parameters: send(server.api, tenants.push, common(action, parameters))
 
 
 @pytest.fixture

@@ -76,26 +76,6 @@ async def test_a_template_from_birth_to_death(client: Client) -> None:
     assert client.get_template(models.GetTemplateRequest().from_map(named)).body.code == "3022"
 
 
-@pytest.mark.parametrize(
-    ("changes", "code"),
-    [
-        ({"TemplateName": ""}, "3037"),
-        ({"TemplateName": "a,b"}, "3038"),
-        ({"Content": ""}, "3039"),
-        ({"Title": ""}, "3040"),
-        ({"DescInfo": ""}, "3041"),
-        ({"Uri": "u" * 3000}, "3042"),
-        ({"PushStyle": 3}, "3028"),
-        ({"ImageUrls": "none"}, "3028"),
-        ({"AppId": "NOSUCHAPP"}, "8012"),
-    ],
-)
-async def test_templates_that_are_refused(client: Client, changes: dict[str, Any], code: str) -> None:
-    answer = _create(client, "refused", **changes)
-    assert (answer.success, answer.code) == (False, code)
-    assert answer.msg
-
-
 async def test_a_push_with_python_text_for_json(
     client: Client, server: ServerProcess, tenants: Tenants, device: Device
 ) -> None:
@@ -127,29 +107,3 @@ async def test_a_push_with_python_text_for_json(
         "http://www.example.com/Bob",
     )
     assert (frame.style, frame.silent, frame.action, frame.image) == (2, 1, 1, "https://e.com/a.png")
-
-
-@pytest.mark.parametrize(
-    ("changes", "code"),
-    [
-        ({"TemplateName": ""}, "3025"),
-        ({"TemplateName": "nosuchtemplate"}, "3022"),
-        ({"TemplateKeyValue": '{"name":"Bob"}'}, "3023"),
-        ({"TemplateKeyValue": "name"}, "3028"),
-        ({"TaskName": ""}, "3019"),
-    ],
-)
-async def test_pushes_that_are_refused(client: Client, changes: dict[str, Any], code: str) -> None:
-    name = f"t{uuid.uuid4().hex}"
-    _create(client, name)
-    fields = {
-        **APP,
-        "TaskName": "t",
-        "DeliveryType": 3,
-        "ExpiredSeconds": 600,
-        "TemplateName": name,
-        "TemplateKeyValue": '{"name":"Bob","money":"1"}',
-        "TargetMsgkey": '{"bob":"1"}',
-    } | changes
-    answer = client.push_template(models.PushTemplateRequest().from_map(fields)).body
-    assert (answer.result_code, answer.push_result.success) == (code, False)
