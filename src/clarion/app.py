@@ -10,6 +10,8 @@ from pathlib import Path
 
 import structlog
 
+from clarion.callbacks.outbox import Outbox
+from clarion.callbacks.sender import Sender
 from clarion.clock import Clock, SystemClock
 from clarion.delivery.accept import Acceptance
 from clarion.delivery.binding import Binder
@@ -219,7 +221,9 @@ class Server:
         maintenance = Maintenance(database, self._writer, self._hub, clock, ledger, settings.retention_days)
         await self._listen(backend)
         self._jobs.start(
-            background_jobs(maintenance, self._directory, journal, self._hub, database, clock, metrics)
+            background_jobs(
+                maintenance, self._directory, journal, self._hub, database, clock, metrics, self._callbacks(metrics)
+            )
         )
 
     async def stop(self) -> None:
@@ -278,6 +282,21 @@ class Server:
                 f"cannot listen: {error.strerror or error}. Is another server running? Choose other ports with "
                 "--port and --link-port (0 takes a free one)"
             ) from error
+
+    def _callbacks(self, metrics: Metrics) -> Sender:
+        # Here, because the library costs every command a tenth of a second to load.
+        from clarion.callbacks.caller import HttpCaller
+
+        settings, clock = self._foundation.settings, self._foundation.clock
+        return Sender(
+            Outbox(self._foundation.database, self._writer, self._foundation.vault),
+            HttpCaller(clock, settings.callback_timeout, settings.callback_ca_file),
+            self._directory,
+            clock,
+            metrics,
+            keep_seconds=settings.callback_hours * 3600,
+            drain_seconds=settings.drain_seconds,
+        )
 
     def _add_gauges(self, metrics: Metrics) -> None:
         writer, hub = self._writer, self._hub

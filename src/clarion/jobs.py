@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from clarion.callbacks.sender import Sender
 from clarion.clock import Clock
 from clarion.delivery.maintenance import STEP_ROWS, Maintenance
 from clarion.failures import StoreUnavailable
@@ -123,6 +124,7 @@ def background_jobs(
     database: Database,
     clock: Clock,
     metrics: Metrics,
+    callbacks: Sender,
 ) -> list[Job]:
     """The jobs of a server, with their intervals in seconds."""
     leads = _Leader(database, clock)
@@ -166,4 +168,28 @@ def background_jobs(
         Job("sweep", 5.0, sweep),
         Job("retention", 30.0, retain),
         Job("forget-nonces", 300.0, forget),
+        *_callback_jobs(callbacks, leads),
+    ]
+
+
+def _callback_jobs(callbacks: Sender, leads: Callable[[], bool]) -> list[Job]:
+    async def tell() -> bool:
+        if leads():
+            await callbacks.poll()
+        else:
+            await callbacks.rest()
+        return False
+
+    async def give_up() -> bool:
+        return leads() and await callbacks.give_up()
+
+    async def measure() -> bool:
+        if leads():
+            await callbacks.measure()
+        return False
+
+    return [
+        Job("callbacks", 0.5, tell, callbacks.stop),
+        Job("callback-age", 10.0, give_up),
+        Job("callback-gauges", 30.0, measure),
     ]
