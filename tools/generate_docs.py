@@ -26,6 +26,7 @@ from clarion.link.protocol import Failure
 from clarion.link.session import MOVES as SESSION_MOVES
 from clarion.link.session import State
 from clarion.observability.metrics import Metrics
+from clarion.openapi.actions.analytics import analytics_actions
 from clarion.openapi.actions.devices import device_actions
 from clarion.openapi.actions.pushes import push_actions
 from clarion.openapi.actions.templates import template_actions
@@ -162,7 +163,12 @@ def registry() -> Registry:
     """The actions of a server, with nothing behind them."""
     nothing = cast(Any, SimpleNamespace(push_simple=None, push_template=None, push_multiple=None))
     return Registry(
-        [*push_actions(nothing), *device_actions(nothing, nothing), *template_actions(nothing, nothing)]
+        [
+            *push_actions(nothing),
+            *device_actions(nothing, nothing),
+            *template_actions(nothing, nothing),
+            *analytics_actions(nothing, nothing),
+        ]
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import structlog
 
+from clarion.analytics.service import AnalyticsService
 from clarion.callbacks.outbox import Outbox
 from clarion.callbacks.sender import Sender
 from clarion.clock import Clock, SystemClock
@@ -29,6 +30,7 @@ from clarion.link.hub import Hub
 from clarion.link.limits import LinkLimits
 from clarion.link.listener import LinkServer, serve
 from clarion.observability.metrics import Metrics
+from clarion.openapi.actions.analytics import analytics_actions
 from clarion.openapi.actions.devices import device_actions
 from clarion.openapi.actions.pushes import push_actions
 from clarion.openapi.actions.templates import template_actions
@@ -173,18 +175,20 @@ class Server:
         journal = NonceJournal(self._writer, ids, clock)
         ledger = Ledger(self._directory, ids)
         inbox = Inbox(database, self._writer, ids, clock, ledger)
-        reports = Reports(self._writer, ids, clock, ledger)
+        reports = Reports(self._writer, ids, clock, ledger, inbox)
         dispatcher = Dispatcher(self._hub)
         vault = self._foundation.vault
         devices = DeviceService(database, self._writer, vault, ids, clock, self._hub, Binder(ledger))
         templates = TemplateService(database, self._directory, ids, clock)
         launcher = Launcher(self._writer, Acceptance(ledger), dispatcher, ids, clock)
         pushes = PushService(self._directory, templates, launcher, Limits(settings.max_expired_seconds))
+        analytics = AnalyticsService(database, self._writer, clock)
         registry = Registry(
             [
                 *push_actions(pushes),
                 *device_actions(self._directory, devices),
                 *template_actions(self._directory, templates),
+                *analytics_actions(self._directory, analytics),
             ]
         )
         metrics = Metrics(action.name for action in registry)

@@ -25,13 +25,16 @@ class IdGenerator:
         clock: source of wall time.
         node: number of this node, 0 to `MAX_NODE`; nodes that share a database need different ones.
         floor: no id at or below this is given out (the largest one in the store, at start).
+
+    Attributes:
+        node: the node's number.
     """
 
     def __init__(self, clock: Clock, node: int = 0, floor: int = 0) -> None:
         if not 0 <= node <= MAX_NODE:
             raise ValueError(f"node must be 0 to {MAX_NODE}, not {node}")
+        self.node = node
         self._clock = clock
-        self._node = node
         self._lock = threading.Lock()
         self._tick = max(0, floor >> (_NODE_BITS + _SEQUENCE_BITS))
         self._sequence = (1 << _SEQUENCE_BITS) - 1 if floor else -1
@@ -46,7 +49,7 @@ class IdGenerator:
                 self._sequence += 1
             else:
                 self._tick, self._sequence = self._tick + 1, 0
-            return ((self._tick << _NODE_BITS) | self._node) << _SEQUENCE_BITS | self._sequence
+            return ((self._tick << _NODE_BITS) | self.node) << _SEQUENCE_BITS | self._sequence
 
 
 def id_time_ms(identifier: int) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from clarion.analytics.service import AnalyticsService
 from clarion.channels.registry import Platform
 from clarion.clock import ManualClock
 from clarion.delivery.accept import Acceptance, TargetType
@@ -74,7 +75,7 @@ class System:
         self.ledger = Ledger(self.directory, self.ids)
         self.acceptance = Acceptance(self.ledger)
         self.inbox = Inbox(database, self.writer, self.ids, clock, self.ledger)
-        self.reports = Reports(self.writer, self.ids, clock, self.ledger)
+        self.reports = Reports(self.writer, self.ids, clock, self.ledger, self.inbox)
         self.maintenance = Maintenance(database, self.writer, self.connections, clock, self.ledger)
         self.devices = DeviceService(
             database, self.writer, self.vault, self.ids, clock, self.connections, Binder(self.ledger)
@@ -83,6 +84,7 @@ class System:
         dispatcher = Dispatcher(self.connections)
         self.launcher = Launcher(self.writer, self.acceptance, dispatcher, self.ids, clock)
         self.pushes = PushService(self.directory, self.templates, self.launcher, Limits())
+        self.analytics = AnalyticsService(database, self.writer, clock)
         self.app: App
 
     async def open(self) -> System:

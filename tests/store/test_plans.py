@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 
+from clarion.analytics import service as analytics
 from clarion.callbacks import outbox
 from clarion.callbacks import service as callback_service
 from clarion.delivery import accept, binding, inbox, maintenance, trace
@@ -33,6 +34,7 @@ _LISTS = (
 
 def _queries() -> Iterator[tuple[str, Query]]:
     modules: tuple[ModuleType, ...] = (
+        analytics,
         accept,
         binding,
         inbox,

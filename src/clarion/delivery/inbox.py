@@ -195,12 +195,13 @@ class Inbox:
                 acks.setdefault(self._claimed(message), []).append(Ack(step.device, message, step.hop, step.at))
         for source, own in acks.items():
             if source is None:
-                await self._settle(transaction, own)
+                await self.settle(transaction, own)
             else:
                 await source.settle(transaction, own)
         return [None] * len(batch)
 
-    async def _settle(self, transaction: Transaction, acks: Sequence[Ack]) -> None:
+    async def settle(self, transaction: Transaction, acks: Sequence[Ack]) -> None:
+        """Record acks of direct messages inside a transaction; those that were not owed are passed over."""
         steps = {(ack.device, ack.entry): ack for ack in acks}
         settled = await transaction.fetch(_SETTLE, pairs=list(steps))
         if not settled:

@@ -1,6 +1,9 @@
 """The accounts: what happened to messages is counted, and told to app servers, in the transaction that records it.
 
 So statistics are exact whenever the database is, and an app's server misses nothing that was committed.
+
+Each node adds to rows of its own (`delivery.series.CODE_BITS`), so that two which count for one app never wait for
+each other's commits.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from enum import Enum, IntEnum
 from typing import NamedTuple, Protocol, TypeVar
 
-from clarion.delivery.series import PushKind, kind_of
+from clarion.delivery.series import CODE_BITS, PushKind, kind_of
 from clarion.ids import IdGenerator, id_time_ms
 from clarion.store.database import Transaction
 from clarion.store.queries import Insert
@@ -90,6 +93,7 @@ class AppFacts(Protocol):
 _FIGURES = ("total", "success", "arrival", "opened", "ignored")
 _FIGURE_COUNT = len(Figure)
 _BATCHES = frozenset({int(PushKind.MULTIPLE), int(PushKind.BROADCAST)})
+_OF_DELIVERY = (Figure.TOTAL, Figure.SUCCESS, Figure.ARRIVAL)
 
 
 def _adding(table: str) -> str:
@@ -104,7 +108,9 @@ _COUNT_DAYS = Insert(
 _COUNT_TASKS = Insert(
     task_counters,
     ("task", "series", *_FIGURES, "changed_at"),
-    on_conflict=f"(task, series) DO UPDATE SET {_adding('task_counters')}, changed_at = excluded.changed_at",
+    on_conflict=f"(task, series) DO UPDATE SET {_adding('task_counters')}, changed_at = "
+    "CASE WHEN excluded.changed_at > task_counters.changed_at THEN excluded.changed_at "
+    "ELSE task_counters.changed_at END",
 )
 _INSERT_EVENTS = Insert(callbacks, ("event", "app", "message", "device", "kind", "at"))
 
@@ -120,21 +126,22 @@ class Ledger:
     def __init__(self, apps: AppFacts, ids: IdGenerator) -> None:
         self._apps = apps
         self._ids = ids
+        self._own = ids.node << CODE_BITS
 
     async def count(self, transaction: Transaction, counts: Iterable[Count], now: int) -> None:
-        """Add to the statistics; `now` in ms is when the counts of tasks changed."""
+        """Add to the statistics; `now` in ms is how long tasks went on, except when users merely looked at them."""
         days: dict[tuple[int, int, int], list[int]] = {}
         tasks: dict[tuple[int, int], list[int]] = {}
         for app, task, message, series, figure, by in counts:
             day = self._apps.day(app, id_time_ms(message))
-            _sums(days, (app, day, series))[figure] += by
+            _sums(days, (app, day, series | self._own))[figure] += by
             if kind_of(series) in _BATCHES:
-                _sums(tasks, (task, series))[figure] += by
-        # Sorted, so that two transactions of two nodes do not wait for each other in a circle.
+                _sums(tasks, (task, series | self._own))[figure] += by
         if days:
             await transaction.insert(_COUNT_DAYS, [(*key, *sums) for key, sums in sorted(days.items())])
         if tasks:
-            await transaction.insert(_COUNT_TASKS, [(*key, *sums, now) for key, sums in sorted(tasks.items())])
+            rows = [(*key, *sums, now if _delivered(sums) else 0) for key, sums in sorted(tasks.items())]
+            await transaction.insert(_COUNT_TASKS, rows)
 
     async def tell(self, transaction: Transaction, events: Sequence[Event]) -> None:
         """Keep what the servers of those apps that want it shall be told."""
@@ -145,6 +152,10 @@ class Ledger:
         ]
         if rows:
             await transaction.insert(_INSERT_EVENTS, rows)
+
+
+def _delivered(sums: Sequence[int]) -> bool:
+    return any(sums[figure] for figure in _OF_DELIVERY)
 
 
 def _sums(of: dict[K, list[int]], key: K) -> list[int]:

@@ -1,19 +1,25 @@
-"""What devices tell of messages that they have: arrived, opened, ignored; each counted once, however often told."""
+"""What devices tell of messages that they have: arrived, opened, ignored; each counted once, however often told.
+
+A message that was opened or swiped away has arrived, whether or not that was told too. (Not on iOS, where apps do
+not report arrivals: its statistics do without.)
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from sqlalchemy import bindparam, or_, select, update
 
+from clarion.channels.registry import Platform
 from clarion.clock import Clock
 from clarion.delivery.hops import Hop, write_hops
+from clarion.delivery.inbox import Ack, Inbox
 from clarion.delivery.ledger import Count, Event, EventKind, Figure, Ledger
-from clarion.delivery.series import Mark
+from clarion.delivery.series import Mark, Series
 from clarion.delivery.states import Outcome, Stage
-from clarion.ids import IdGenerator
+from clarion.ids import IdGenerator, id_time_ms
 from clarion.store.database import Transaction
 from clarion.store.group import GroupWriter
 from clarion.store.queries import Insert, Query
@@ -28,7 +34,7 @@ class Report(NamedTuple):
         message: the message; its device's claim, it may be unknown.
         kind: what happened; not `STATUS`.
         hop: number for the trace.
-        at: time, ms.
+        at: when it happened, ms; not before the message was made.
     """
 
     device: int
@@ -100,6 +106,7 @@ class Reports:
         ids: numbers of hops.
         clock: times of reports.
         ledger: counts them.
+        inbox: where a report of a message that is still owed counts as its ack.
         broadcasts: takes those of broadcasts.
     """
 
@@ -109,60 +116,79 @@ class Reports:
         ids: IdGenerator,
         clock: Clock,
         ledger: Ledger,
+        inbox: Inbox,
         broadcasts: ReportSource | None = None,
     ) -> None:
         self._writer = writer
         self._ids = ids
         self._clock = clock
         self._ledger = ledger
+        self._inbox = inbox
         self._broadcasts = broadcasts
 
-    def reported(self, device: int, message: int, kind: EventKind) -> asyncio.Future[None]:
-        """Record what the device told of a message. Durable when the future is done.
+    def reported(self, device: int, message: int, kind: EventKind, at: int | None = None) -> asyncio.Future[bool]:
+        """Record what the device told of a message. Durable when the future is done; whether it was news.
 
         A repeat changes nothing, nor does a report of a message that the device was never sent.
+
+        Args:
+            device: internal number of the device.
+            message: the message.
+            kind: what happened; not `STATUS`.
+            at: when, by the device's clock (ms); kept within the life of the message so far. None for now.
         """
-        report = Report(device, message, kind, self._ids.next(), self._clock.now_ms())
+        now = self._clock.now_ms()
+        at = now if at is None else max(id_time_ms(message), min(at, now))
+        report = Report(device, message, kind, self._ids.next(), at)
         return self._writer.submit(self._record, report, urgent=False)
 
-    async def _record(self, transaction: Transaction, batch: Sequence[Report]) -> Sequence[None]:
-        told: Sequence[Report] = batch
+    async def _record(self, transaction: Transaction, batch: Sequence[Report]) -> Sequence[bool]:
+        elsewhere: frozenset[int] = frozenset()
         if self._broadcasts is not None:
             elsewhere = await self._broadcasts.known(transaction, sorted({report.message for report in batch}))
             if elsewhere:
                 await self._broadcasts.record(transaction, [r for r in batch if r.message in elsewhere])
-                told = [r for r in batch if r.message not in elsewhere]
-        await self._record_direct(transaction, told)
-        return [None] * len(batch)
+        new = await self._record_direct(transaction, [r for r in batch if r.message not in elsewhere])
+        return [report.message in elsewhere or report in new for report in batch]
 
-    async def _record_direct(self, transaction: Transaction, told: Sequence[Report]) -> None:
+    async def _record_direct(self, transaction: Transaction, told: Sequence[Report]) -> Collection[Report]:
+        # Not only because an ack may be lost: in one transaction, reports may come before acks and "sent".
+        await self._inbox.settle(transaction, [Ack(r.device, r.message, r.hop, r.at) for r in told])
         rows = await transaction.fetch(_DELIVERED_TO, messages=[report.message for report in told])
         delivered = {tuple(row) for row in rows}
-        by_key = {
-            (report.message, report.device, report.kind.value): report
-            for report in told
-            if (report.message, report.device) in delivered
-        }
+        by_key: dict[tuple[int, int, str], Report] = {}
+        for report in told:
+            if (report.message, report.device) in delivered:
+                by_key.setdefault((report.message, report.device, report.kind.value), report)
         if not by_key:
-            return
+            return ()
         written = await transaction.insert(_INSERT_REPORTS, [(*key, report.at) for key, report in by_key.items()])
         new = [by_key[message, device, kind] for message, device, kind in written]
         await write_hops(
             transaction,
-            [Hop(r.message, r.hop, r.at, r.device, KINDS[r.kind].stage, Outcome.REPORTED) for r in new],
+            # The report's own number is that of the ack which it may have been.
+            [Hop(r.message, self._ids.next(), r.at, r.device, KINDS[r.kind].stage, Outcome.REPORTED) for r in new],
         )
-        for kind, meaning in KINDS.items():
-            await self._count(transaction, kind, meaning, [report for report in new if report.kind is kind])
+        await self._count(transaction, new)
+        return frozenset(new)
 
-    async def _count(
-        self, transaction: Transaction, kind: EventKind, meaning: ReportKind, new: Sequence[Report]
-    ) -> None:
-        if not new:
-            return
-        devices = {report.message: report.device for report in new}
-        marked = await transaction.fetch(_MARK, messages=list(devices), mark=int(meaning.mark))
-        now = new[0].at
-        counts = [Count(app, task, message, series, meaning.figure) for app, task, message, series in marked]
-        events = [Event(app, message, devices[message], kind, now) for app, _, message, _ in marked]
+    async def _count(self, transaction: Transaction, new: Sequence[Report]) -> None:
+        now = self._clock.now_ms()
+        counts: list[Count] = []
+        events: list[Event] = []
+        arrived = {report.message: report for report in new if report.kind is EventKind.ARRIVE}
+        for kind in (EventKind.OPEN, EventKind.IGNORE, EventKind.ARRIVE):
+            meaning = KINDS[kind]
+            told = arrived if kind is EventKind.ARRIVE else {r.message: r for r in new if r.kind is kind}
+            if not told:
+                continue
+            for app, task, message, series in await transaction.fetch(
+                _MARK, messages=list(told), mark=int(meaning.mark)
+            ):
+                report = told[message]
+                counts.append(Count(app, task, message, series, meaning.figure))
+                events.append(Event(app, message, report.device, kind, report.at))
+                if Series.of(series).platform is not Platform.IOS:
+                    arrived.setdefault(message, report)
         await self._ledger.count(transaction, counts, now)
         await self._ledger.tell(transaction, events)

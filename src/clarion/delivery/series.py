@@ -42,6 +42,9 @@ _NO_CHANNEL = 15
 KIND_BITS = 3
 """The part of a code that is the kind."""
 
+CODE_BITS = 8
+"""How many bits a code has; what counters have above them is the number of the node that counted."""
+
 PLACELESS = _NO_CHANNEL << 4
 """Codes from here on are of messages that have not been planned for a device."""
 
@@ -61,7 +64,8 @@ class Series(NamedTuple):
 
     @classmethod
     def of(cls, code: int) -> Series:
-        """The series that is stored as `code`."""
+        """The series that is stored as `code`, by whichever node."""
+        code &= (1 << CODE_BITS) - 1
         return cls(PushKind(code & KIND_BITS), _PLATFORMS_BY_CODE[code >> 2 & 3], BY_THIRD_CHANNEL.get(code >> 4))
 
 

@@ -1,0 +1,1 @@
+"""Statistics: figures of a period, lists of tasks, figures of one task."""
