@@ -38,6 +38,16 @@ _VENDOR = "kept for vendor channels"
 _IGNORED = "accepted, not used"
 _DETAIL = "at most 128 characters; kept"
 
+_SCHEDULE_LISTS = "QueryPushSchedulerList", "QueryMpsSchedulerList"
+_SCHEDULE_LIST = {
+    "StartTime": "ms; pushes that are due then or later",
+    "EndTime": "ms; pushes that are due then or earlier",
+    "Type": "0 simple, 1 template, 2 multiple, 3 broadcast; absent: all",
+    "UniqueId": "of a schedule: all its pushes; of one of them: that one",
+    "PageNumber": "from 1, the default",
+    "PageSize": "1 to 500, the default",
+}
+
 PARAMETERS = {
     "Title": "empty: 3024",
     "Content": "empty: 3024; at most 2,048 bytes of UTF-8",
@@ -51,8 +61,8 @@ PARAMETERS = {
     "TaskName": "absent or empty: 3019; at most 256 characters",
     "TargetMsgkey": "JSON map of target to message key, 1 to 10 entries",
     "ExtendedParams": "JSON map of at most 20 keys; reaches the device as given",
-    "StrategyType": "0; 1 and 2 are refused with 3028",
-    "StrategyContent": _IGNORED,
+    "StrategyType": "0 at once, 1 timed, 2 cyclic ([schedules](schedules.md))",
+    "StrategyContent": "JSON map; required with `StrategyType` 1 and 2",
     "NotifyType": "`notify` or `transparent`",
     "PushAction": "0 web address, 1 page of the app",
     "PushStyle": "0, 1 or 2",
@@ -77,6 +87,12 @@ PARAMETERS = {
     "PhoneNumber": "kept; no SMS is sent",
     "ThirdChannel": "2 Apple, 4 Xiaomi, 5 Huawei, 6 FCM, 7 OPPO, 8 vivo, 9 Honor, 10 HarmonyOS; kept",
     "ThirdChannelDeviceToken": "kept; no vendor channel sends yet",
+    **{f"{action}.{name}": does for action in _SCHEDULE_LISTS for name, does in _SCHEDULE_LIST.items()},
+    **{
+        f"{action}.Type": "0 ids of schedules, 1 ids of single pushes of a cycle"
+        for action in ("CancelPushScheduler", "CancelMpsScheduler")
+    },
+    "UniqueIds": "1 to 30 ids with commas between them",
     "TenantId": _IGNORED,
     "QueryPushAnalysisCoreIndex.StartTime": "ms; its day in the app's zone is the first one",
     "QueryPushAnalysisCoreIndex.EndTime": "ms; its day is the last one, at most 90 days later",

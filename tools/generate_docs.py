@@ -29,11 +29,14 @@ from clarion.observability.metrics import Metrics
 from clarion.openapi.actions.analytics import analytics_actions
 from clarion.openapi.actions.devices import device_actions
 from clarion.openapi.actions.pushes import push_actions
+from clarion.openapi.actions.schedules import schedule_actions
 from clarion.openapi.actions.templates import template_actions
 from clarion.openapi.errors import GatewayFault
 from clarion.openapi.registry import VERSIONS, Action, Registry
 from clarion.openapi.schema import Kind
 from clarion.results import ResultCode
+from clarion.schedules.model import MOVES as FIRE_MOVES
+from clarion.schedules.model import FireState
 from clarion.settings import PREFIX, Settings
 from tools import doc_facts as facts
 
@@ -61,13 +64,14 @@ def code(value: object) -> str:
 
 
 def architecture() -> Parts:
-    """Both state machines as diagrams."""
+    """The state machines as diagrams."""
     return {
         "message states": _diagram(
             {status: moves for status, moves in MESSAGE_MOVES.items() if status is not MessageStatus.NONE},
             [status for status in MessageStatus if status in OPEN],
             lambda status: f"{status.value} {status.label}",
         ),
+        "fire states": _diagram(FIRE_MOVES, [FireState.WAITING], lambda state: state.label),
         "session states": _diagram(SESSION_MOVES, [State.AWAITING_HELLO], lambda state: state.value),
     }
 
@@ -167,6 +171,7 @@ def registry() -> Registry:
             *push_actions(nothing),
             *device_actions(nothing, nothing),
             *template_actions(nothing, nothing),
+            *schedule_actions(nothing, nothing),
             *analytics_actions(nothing, nothing),
         ]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import ssl
@@ -24,7 +25,7 @@ from clarion.delivery.reports import Reports
 from clarion.devices.service import DeviceService
 from clarion.failures import ConfigurationError, StoreUnavailable
 from clarion.ids import IdGenerator
-from clarion.jobs import Jobs, background_jobs
+from clarion.jobs import Jobs, background_jobs, process_name, schedule_jobs
 from clarion.link.gateway import StoreBackend
 from clarion.link.hub import Hub
 from clarion.link.limits import LinkLimits
@@ -33,6 +34,7 @@ from clarion.observability.metrics import Metrics
 from clarion.openapi.actions.analytics import analytics_actions
 from clarion.openapi.actions.devices import device_actions
 from clarion.openapi.actions.pushes import push_actions
+from clarion.openapi.actions.schedules import schedule_actions
 from clarion.openapi.actions.templates import template_actions
 from clarion.openapi.authentication import Authenticator
 from clarion.openapi.endpoint import RequestLog, RpcEndpoint
@@ -42,6 +44,8 @@ from clarion.openapi.throttle import Throttle
 from clarion.pushes.launch import Launcher
 from clarion.pushes.rules import Limits
 from clarion.pushes.service import PushService
+from clarion.schedules.scheduler import Scheduler
+from clarion.schedules.service import ScheduleService
 from clarion.settings import PartOfServer, Settings
 from clarion.store.database import Database
 from clarion.store.facts import answers, largest_id
@@ -181,13 +185,17 @@ class Server:
         devices = DeviceService(database, self._writer, vault, ids, clock, self._hub, Binder(ledger))
         templates = TemplateService(database, self._directory, ids, clock)
         launcher = Launcher(self._writer, Acceptance(ledger), dispatcher, ids, clock)
-        pushes = PushService(self._directory, templates, launcher, Limits(settings.max_expired_seconds))
+        due = asyncio.Event()
+        schedules = ScheduleService(database, self._writer, clock, due.set)
+        rules = Limits(settings.max_expired_seconds)
+        pushes = PushService(self._directory, templates, launcher, schedules, rules, clock)
         analytics = AnalyticsService(database, self._writer, clock)
         registry = Registry(
             [
                 *push_actions(pushes),
                 *device_actions(self._directory, devices),
                 *template_actions(self._directory, templates),
+                *schedule_actions(self._directory, schedules),
                 *analytics_actions(self._directory, analytics),
             ]
         )
@@ -229,6 +237,12 @@ class Server:
                 maintenance, self._directory, journal, self._hub, database, clock, metrics, self._callbacks(metrics)
             )
         )
+        if PartOfServer.SCHEDULER in settings.roles:
+            observe = metrics.observe_fire
+            scheduler = Scheduler(
+                database, self._writer, launcher, self._directory, clock, process_name(), due, observe
+            )
+            self._jobs.start(schedule_jobs(scheduler, schedules, settings.retention_days))
 
     async def stop(self) -> None:
         """Take no more work, finish what is in hand, put everything on disk."""

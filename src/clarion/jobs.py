@@ -18,6 +18,8 @@ from clarion.delivery.maintenance import STEP_ROWS, Maintenance
 from clarion.failures import StoreUnavailable
 from clarion.link.hub import Hub
 from clarion.observability.metrics import Metrics
+from clarion.schedules.scheduler import Scheduler
+from clarion.schedules.service import ScheduleService
 from clarion.store.database import Database
 from clarion.store.leases import Lease, acquire, release
 from clarion.store.nonces import NonceJournal, forget_nonces
@@ -30,6 +32,7 @@ _LEASE_SECONDS = 15.0
 _REFUSALS_OF_A_RIVAL = 5
 _KEEP_NONCES_MS = 2 * 3600 * 1000
 _CONNECTED_SLICE = 500
+_DAY_MS = 24 * 3600 * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +90,18 @@ async def _repeat(job: Job) -> None:
         await asyncio.sleep(_SOON_SECONDS if more else job.seconds)
 
 
+def process_name() -> str:
+    """A name that no other process has, nor this one after a restart; for the leases that it takes."""
+    return f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
+
+
 class _Leader:
     """Whether this process does the work that one process at a time does."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._owner = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
+        self._owner = process_name()
         self._lease: Lease | None = None
         self._refusals = 0
 
@@ -192,4 +200,16 @@ def _callback_jobs(callbacks: Sender, leads: Callable[[], bool]) -> list[Job]:
         Job("callbacks", 0.5, tell, callbacks.stop),
         Job("callback-age", 10.0, give_up),
         Job("callback-gauges", 30.0, measure),
+    ]
+
+
+def schedule_jobs(scheduler: Scheduler, schedules: ScheduleService, retention_days: int) -> list[Job]:
+    """The jobs of a process that carries schedules out; any number of processes may."""
+
+    async def retain() -> bool:
+        return await schedules.retain(retention_days * _DAY_MS) > 0
+
+    return [
+        Job("schedules", 0.0, scheduler.turn),  # which waits by itself for what is due next
+        Job("schedule-retention", 30.0, retain),
     ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
+from secrets import token_hex
 from typing import Any
 
 from sqlalchemy import text
@@ -25,6 +27,8 @@ from clarion.pushes.launch import Launcher
 from clarion.pushes.model import PushReceipt, SimpleForm
 from clarion.pushes.rules import Limits
 from clarion.pushes.service import PushService
+from clarion.schedules.scheduler import Scheduler
+from clarion.schedules.service import ScheduleService
 from clarion.store.database import Database, Row, Transaction
 from clarion.store.facts import largest_id
 from clarion.store.group import GroupWriter
@@ -83,7 +87,13 @@ class System:
         self.templates = TemplateService(database, self.directory, self.ids, clock)
         dispatcher = Dispatcher(self.connections)
         self.launcher = Launcher(self.writer, self.acceptance, dispatcher, self.ids, clock)
-        self.pushes = PushService(self.directory, self.templates, self.launcher, Limits())
+        self.due = asyncio.Event()
+        self.schedules = ScheduleService(database, self.writer, clock, self.due.set)
+        self.scheduler = Scheduler(
+            database, self.writer, self.launcher, self.directory, clock, token_hex(4), self.due, self.on_fire
+        )
+        self.fired: list[tuple[str, float]] = []
+        self.pushes = PushService(self.directory, self.templates, self.launcher, self.schedules, Limits(), clock)
         self.analytics = AnalyticsService(database, self.writer, clock)
         self.app: App
 
@@ -93,6 +103,10 @@ class System:
         self.app = found or await self.tenants.create_app("app", "ws")
         await self.directory.refresh()
         return self
+
+    def on_fire(self, outcome: str, late: float) -> None:
+        """A schedule was due."""
+        self.fired.append((outcome, late))
 
     async def restarted(self, *, node: int = 0) -> System:
         await self.writer.drain()

@@ -14,6 +14,8 @@ from clarion.callbacks import outbox
 from clarion.callbacks import service as callback_service
 from clarion.delivery import accept, binding, inbox, maintenance, trace
 from clarion.devices import service as devices
+from clarion.schedules import scheduler
+from clarion.schedules import service as schedules
 from clarion.store.migrate import migrate
 from clarion.store.queries import Backend, Query
 
@@ -29,12 +31,16 @@ _LISTS = (
     "overdue",
     "told",
     "entries",
+    "states",
+    "kinds",
 )
 
 
 def _queries() -> Iterator[tuple[str, Query]]:
     modules: tuple[ModuleType, ...] = (
         analytics,
+        schedules,
+        scheduler,
         accept,
         binding,
         inbox,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from clarion import __version__
-from clarion.cli import callbacks, check, device, push, serve, tenants, trace
+from clarion.cli import callbacks, check, device, push, schedules, serve, tenants, trace
 from clarion.cli.context import Fault, err
 from clarion.failures import ConfigurationError, StoreUnavailable
 from clarion.tenants.service import NameTaken, NotThere
@@ -46,6 +46,7 @@ app.add_typer(tenants.apps, name="app")
 app.add_typer(tenants.keys, name="key")
 app.add_typer(device.commands, name="device")
 app.add_typer(push.commands, name="push")
+app.add_typer(schedules.commands, name="schedule")
 app.add_typer(callbacks.commands, name="callback")
 
 

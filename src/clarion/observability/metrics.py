@@ -6,12 +6,15 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 OUTCOMES = ("ok", "refused", "denied", "throttled", "unavailable", "failed")
 """How a request ended: accepted, business refusal, gateway refusal, rate limit, store away, an error of ours."""
+
+FIRE_OUTCOMES = ("executed", "missed")
+"""How a fire of a schedule ended."""
 
 _UNKNOWN = "unknown"
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -107,6 +110,29 @@ class Metrics:
         self.callbacks_oldest = Gauge(
             "clarion_callbacks_oldest_seconds", "Age of the oldest of them", registry=self.registry
         )
+
+        self._fires = Counter(
+            "clarion_schedule_fires", "Times at which a schedule was due", ("outcome",), registry=self.registry
+        )
+        for outcome in FIRE_OUTCOMES:
+            self._fires.labels(outcome)
+        self._late = Histogram(
+            "clarion_schedule_late_seconds",
+            "Time from when a schedule was due until its push was accepted",
+            registry=self.registry,
+            buckets=_BUCKETS,
+        )
+
+    def observe_fire(self, outcome: str, late: float) -> None:
+        """Count one time at which a schedule was due.
+
+        Args:
+            outcome: one of `FIRE_OUTCOMES`.
+            late: seconds after it was due; less than 0 never.
+        """
+        self._fires.labels(outcome).inc()
+        if outcome == FIRE_OUTCOMES[0]:
+            self._late.observe(late)
 
     def observe_request(self, action: str, code: str, seconds: float) -> None:
         """Count one request to the API.

@@ -254,7 +254,5 @@ def check_validity(text: str | None, limits: Limits) -> int:
 
 
 def check_strategy(form: PushForm) -> None:
-    """Whether the push can be carried out when it is wanted. Raises `Refusal` 3028."""
-    strategy = one_of("StrategyType", form.strategy_type, _STRATEGIES, 0)
-    if strategy != Strategy.IMMEDIATE:
-        invalid("timed and cyclic pushes (StrategyType 1, 2) are not available in this version; use StrategyType 0")
+    """Whether there is such a strategy; `schedules.model` reads what belongs to it. Raises `Refusal` 3028."""
+    one_of("StrategyType", form.strategy_type, _STRATEGIES, 0)

@@ -1,0 +1,1 @@
+"""Pushes that are carried out later, once or again and again."""
