@@ -93,7 +93,8 @@ def test_apps(clarion: Clarion) -> None:
     assert made.keys() == {"appId", "workspaceId", "appSecret"}
     assert (made["appId"], made["workspaceId"]) == ("A", "w")
     (entry,) = clarion("app", "list", "--json").json
-    assert entry.keys() == {"appId", "workspaceId", "tenantId", "pushEnabled", "createdAt"}
+    settings = {"tenantId", "pushEnabled", "timeZone", "requestsPerSecond"}
+    assert entry.keys() == {"appId", "workspaceId", "createdAt"} | settings
     assert "A" in clarion("app", "list").out
     assert clarion("app", "delete", *APP, "--json").json["deleted"] is True
     assert clarion("app", "list", "--json").json == []
@@ -105,7 +106,7 @@ def test_keys(clarion: Clarion) -> None:
     assert made.keys() == {"accessKeyId", "accessKeySecret", "role", "app"}
     listed = clarion("key", "list", "--json")
     (entry,) = listed.json
-    assert entry.keys() == {"accessKeyId", "role", "app", "enabled", "createdAt"}
+    assert entry.keys() == {"accessKeyId", "role", "app", "enabled", "requestsPerSecond", "createdAt"}
     assert made["accessKeySecret"] not in listed.out
     assert clarion("key", "disable", made["accessKeyId"], "--json").json["enabled"] is False
     assert clarion("key", "list", "--json").json[0]["enabled"] is False

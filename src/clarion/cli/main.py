@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 from clarion import __version__
-from clarion.cli import callbacks, check, device, push, schedules, serve, tenants, trace
+from clarion.cli import callbacks, check, device, push, schedules, serve, templates, tenants, trace
 from clarion.cli.context import Fault, err
 from clarion.failures import ConfigurationError, StoreUnavailable
+from clarion.results import Refusal
+from clarion.tenants.calendar import UnknownTimeZone
 from clarion.tenants.service import NameTaken, NotThere
 
 app = typer.Typer(
@@ -46,6 +48,7 @@ app.add_typer(tenants.apps, name="app")
 app.add_typer(tenants.keys, name="key")
 app.add_typer(device.commands, name="device")
 app.add_typer(push.commands, name="push")
+app.add_typer(templates.commands, name="template")
 app.add_typer(schedules.commands, name="schedule")
 app.add_typer(callbacks.commands, name="callback")
 
@@ -54,8 +57,10 @@ def run() -> None:
     """Run the command line; never shows a traceback for a mistake of the operator."""
     try:
         app(prog_name="clarion")
-    except (Fault, ConfigurationError, NameTaken, NotThere) as error:
+    except (Fault, ConfigurationError, NameTaken, NotThere, UnknownTimeZone) as error:
         _explain(str(error.args[0]) if error.args else str(error))
+    except Refusal as refusal:
+        _explain(f"{refusal.result.code} {refusal.message}")
     except StoreUnavailable as error:
         _explain(f"the database is not available: {error}")
     except KeyboardInterrupt:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from enum import Enum
+from typing import Annotated, Any
 
 import typer
 
@@ -23,13 +24,21 @@ from clarion.cli.context import (
     with_foundation,
 )
 from clarion.settings import Settings
-from clarion.tenants.model import AccessKey, App, Role
-from clarion.tenants.service import AppEntry, KeyEntry
+from clarion.tenants.calendar import DEFAULT_TIME_ZONE
+from clarion.tenants.model import MAX_RATE, AccessKey, App, Role
+from clarion.tenants.service import AppChange, AppEntry, KeyEntry
 
-apps = typer.Typer(help="Apps: make, list, delete.", no_args_is_help=True, rich_markup_mode=None)
-keys = typer.Typer(help="Access keys: make, list, disable.", no_args_is_help=True, rich_markup_mode=None)
+apps = typer.Typer(help="Apps: make, list, change, delete.", no_args_is_help=True, rich_markup_mode=None)
+keys = typer.Typer(help="Access keys: make, list, limit, disable.", no_args_is_help=True, rich_markup_mode=None)
 
 KeyId = Annotated[str, typer.Argument(metavar="ACCESS_KEY_ID", help="The key.")]
+
+
+class Switch(Enum):
+    """Positions of a switch."""
+
+    ON = "on"
+    OFF = "off"
 
 
 @apps.command("create")
@@ -39,6 +48,9 @@ def create_app(
     tenant_id: Annotated[
         str | None, typer.Option(help="TenantId that newer clients send.", show_default=False)
     ] = None,
+    time_zone: Annotated[
+        str, typer.Option(metavar="Z", help="Zone of its schedules and of the days of its statistics.")
+    ] = DEFAULT_TIME_ZONE,
     data_dir: DataDir = None,
     config: Config = None,
     json: Json = False,
@@ -46,7 +58,7 @@ def create_app(
     """Make an app. Its secret goes into the app, to register devices with."""
 
     async def work(foundation: Foundation) -> App:
-        return await foundation.tenants.create_app(app_id, workspace_id, tenant_id)
+        return await foundation.tenants.create_app(app_id, workspace_id, tenant_id, time_zone)
 
     app = with_foundation(settings_of(data_dir, config), work)
     fields = {"appId": app.app_id, "workspaceId": app.workspace_id, "appSecret": app.secret.decode()}
@@ -65,27 +77,81 @@ def list_apps(data_dir: DataDir = None, config: Config = None, json: Json = Fals
 
     entries = with_foundation(settings_of(data_dir, config), work)
     if json:
-        print_json(
-            [
-                {
-                    "appId": entry.app_id,
-                    "workspaceId": entry.workspace_id,
-                    "tenantId": entry.tenant_id,
-                    "pushEnabled": entry.push_enabled,
-                    "createdAt": entry.created_at,
-                }
-                for entry in entries
-            ]
-        )
+        print_json([_app_fields(entry) for entry in entries])
         return
     print_table(
-        ("APP", "WORKSPACE", "TENANT", "PUSH API", "CREATED"),
+        ("APP", "WORKSPACE", "TENANT", "PUSH API", "TIME ZONE", "REQUESTS/S", "CREATED"),
         [
-            (e.app_id, e.workspace_id, e.tenant_id or "-", "on" if e.push_enabled else "off", _day(e.created_at))
-            for e in entries
+            (
+                entry.app_id,
+                entry.workspace_id,
+                entry.tenant_id or "-",
+                _switch(entry.push_enabled),
+                entry.time_zone,
+                entry.requests_per_second or "-",
+                _minute(entry.created_at),
+            )
+            for entry in entries
         ],
         "There is no app yet: clarion app create --app-id A --workspace-id W",
     )
+
+
+@apps.command("show")
+def show_app(
+    app_id: AppId, workspace_id: WorkspaceId, data_dir: DataDir = None, config: Config = None, json: Json = False
+) -> None:
+    """Show the settings of an app."""
+
+    async def work(foundation: Foundation) -> AppEntry:
+        return await foundation.tenants.find_app(app_id, workspace_id)
+
+    _print_app("App", with_foundation(settings_of(data_dir, config), work), as_json=json)
+
+
+@apps.command("set")
+def set_app(
+    app_id: AppId,
+    workspace_id: WorkspaceId,
+    push_api: Annotated[
+        Switch | None, typer.Option(help="Whether pushes are taken; off: result 3032.", show_default=False)
+    ] = None,
+    time_zone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="Z", help="Zone of its schedules and of the days of its statistics.", show_default=False
+        ),
+    ] = None,
+    requests_per_second: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=0, max=MAX_RATE, help="Rate limit; 0 for the general one.", show_default=False
+        ),
+    ] = None,
+    tenant_id: Annotated[
+        str | None,
+        typer.Option(metavar="T", help="TenantId that newer clients send; '' accepts any.", show_default=False),
+    ] = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Change settings of an app; running servers follow within a second."""
+    change = AppChange(
+        tenant_id=tenant_id,
+        push_enabled=None if push_api is None else push_api is Switch.ON,
+        time_zone=time_zone,
+        requests_per_second=requests_per_second,
+    )
+    if change == AppChange():
+        raise typer.BadParameter(
+            "say what to change: --push-api, --time-zone, --requests-per-second or --tenant-id"
+        )
+
+    async def work(foundation: Foundation) -> AppEntry:
+        return await foundation.tenants.change_app(app_id, workspace_id, change)
+
+    _print_app("App changed", with_foundation(settings_of(data_dir, config), work), as_json=json)
 
 
 @apps.command("delete")
@@ -162,6 +228,7 @@ def list_keys(data_dir: DataDir = None, config: Config = None, json: Json = Fals
                     "role": entry.role.value,
                     "app": entry.app_id,
                     "enabled": entry.enabled,
+                    "requestsPerSecond": entry.requests_per_second,
                     "createdAt": entry.created_at,
                 }
                 for entry in entries
@@ -169,10 +236,17 @@ def list_keys(data_dir: DataDir = None, config: Config = None, json: Json = Fals
         )
         return
     print_table(
-        ("ACCESS KEY", "ROLE", "APP", "STATE", "CREATED"),
+        ("ACCESS KEY", "ROLE", "APP", "STATE", "REQUESTS/S", "CREATED"),
         [
-            (e.key_id, e.role.value, e.app_id or "all", "enabled" if e.enabled else "disabled", _day(e.created_at))
-            for e in entries
+            (
+                entry.key_id,
+                entry.role.value,
+                entry.app_id or "all",
+                "enabled" if entry.enabled else "disabled",
+                entry.requests_per_second or "-",
+                _minute(entry.created_at),
+            )
+            for entry in entries
         ],
         "There is no access key yet: clarion key create",
     )
@@ -190,6 +264,28 @@ def enable_key(key_id: KeyId, data_dir: DataDir = None, config: Config = None, j
     _set_enabled(key_id, settings_of(data_dir, config), enabled=True, as_json=json)
 
 
+@keys.command("limit")
+def limit_key(
+    key_id: KeyId,
+    requests_per_second: Annotated[
+        int, typer.Argument(metavar="N", min=0, max=MAX_RATE, help="Requests a second; 0 for the general limit.")
+    ],
+    data_dir: DataDir = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Limit the rate of a key; beyond it requests are refused with Throttling.User."""
+
+    async def work(foundation: Foundation) -> None:
+        await foundation.tenants.limit_key(key_id, requests_per_second)
+
+    with_foundation(settings_of(data_dir, config), work)
+    if json:
+        print_json({"accessKeyId": key_id, "requestsPerSecond": requests_per_second})
+    else:
+        out.print(f"At most {requests_per_second} requests a second." if requests_per_second else "No own limit.")
+
+
 def _set_enabled(key_id: str, settings: Settings, *, enabled: bool, as_json: bool) -> None:
     async def work(foundation: Foundation) -> None:
         await foundation.tenants.set_key_enabled(key_id, enabled=enabled)
@@ -201,5 +297,40 @@ def _set_enabled(key_id: str, settings: Settings, *, enabled: bool, as_json: boo
         out.print("Enabled." if enabled else "Disabled.")
 
 
-def _day(at_ms: int) -> str:
+def _app_fields(entry: AppEntry) -> dict[str, Any]:
+    return {
+        "appId": entry.app_id,
+        "workspaceId": entry.workspace_id,
+        "tenantId": entry.tenant_id,
+        "pushEnabled": entry.push_enabled,
+        "timeZone": entry.time_zone,
+        "requestsPerSecond": entry.requests_per_second,
+        "createdAt": entry.created_at,
+    }
+
+
+def _print_app(title: str, entry: AppEntry, *, as_json: bool) -> None:
+    if as_json:
+        print_json(_app_fields(entry))
+        return
+    limit = f"{entry.requests_per_second} requests a second" if entry.requests_per_second else "none of its own"
+    print_fields(
+        title,
+        {
+            "app": entry.app_id,
+            "workspace": entry.workspace_id,
+            "tenant": entry.tenant_id or "any",
+            "push API": _switch(entry.push_enabled),
+            "time zone": entry.time_zone,
+            "rate limit": limit,
+            "created": _minute(entry.created_at),
+        },
+    )
+
+
+def _switch(enabled: bool) -> str:
+    return "on" if enabled else "off"
+
+
+def _minute(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")

@@ -7,6 +7,9 @@ from enum import Enum
 
 from clarion.tenants.calendar import DEFAULT_TIME_ZONE
 
+MAX_RATE = 1_000_000
+"""Highest limit of requests a second."""
+
 
 class Role(Enum):
     """What an access key may do; each role may do all that the next one may."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 from sqlalchemy import bindparam, delete, select, update
 
@@ -13,8 +13,9 @@ from clarion.clock import Clock
 from clarion.store.database import Database, Row, Transaction
 from clarion.store.queries import Insert, Query
 from clarion.store.schema import access_keys, apps, catalog, deliveries, devices, settings, templates
+from clarion.tenants.calendar import DEFAULT_TIME_ZONE, time_zone
 from clarion.tenants.directory import app_context, key_context
-from clarion.tenants.model import AccessKey, App, Role
+from clarion.tenants.model import MAX_RATE, AccessKey, App, Role
 from clarion.vault import Vault
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}")
@@ -24,11 +25,31 @@ _NONCE_KEY = "nonce-key"
 _FIND_APP = Query(
     select(apps.c.app).where(apps.c.app_id == bindparam("app_id"), apps.c.workspace_id == bindparam("workspace_id"))
 )
-_INSERT_APP = Insert(apps, ("app", "app_id", "workspace_id", "tenant_id", "secret", "push_enabled", "created_at"))
-_LIST_APPS = Query(
-    select(apps.c.app_id, apps.c.workspace_id, apps.c.tenant_id, apps.c.push_enabled, apps.c.created_at).order_by(
-        apps.c.app_id, apps.c.workspace_id
+_INSERT_APP = Insert(
+    apps, ("app", "app_id", "workspace_id", "tenant_id", "secret", "push_enabled", "time_zone", "created_at")
+)
+_ENTRIES = select(
+    apps.c.app_id,
+    apps.c.workspace_id,
+    apps.c.tenant_id,
+    apps.c.push_enabled,
+    apps.c.time_zone,
+    apps.c.requests_per_second,
+    apps.c.created_at,
+)
+_LIST_APPS = Query(_ENTRIES.order_by(apps.c.app_id, apps.c.workspace_id))
+_ENTRY = Query(
+    _ENTRIES.where(apps.c.app_id == bindparam("app_id"), apps.c.workspace_id == bindparam("workspace_id"))
+)
+_CHANGE_APP = Query(
+    update(apps)
+    .values(
+        tenant_id=bindparam("tenant"),
+        push_enabled=bindparam("is_enabled"),
+        time_zone=bindparam("zone"),
+        requests_per_second=bindparam("rate"),
     )
+    .where(apps.c.app_id == bindparam("id"), apps.c.workspace_id == bindparam("workspace"))
 )
 _DELETE_APP = tuple(
     Query(delete(table).where(table.c.app == bindparam("app"))) for table in (deliveries, devices, templates, apps)
@@ -40,11 +61,15 @@ _LIST_KEYS = Query(
         access_keys.c.role,
         access_keys.c.app_id,
         access_keys.c.enabled,
+        access_keys.c.requests_per_second,
         access_keys.c.created_at,
     ).order_by(access_keys.c.created_at, access_keys.c.key_id)
 )
 _ENABLE_KEY = Query(
     update(access_keys).values(enabled=bindparam("is_enabled")).where(access_keys.c.key_id == bindparam("id"))
+)
+_LIMIT_KEY = Query(
+    update(access_keys).values(requests_per_second=bindparam("rate")).where(access_keys.c.key_id == bindparam("id"))
 )
 _CHANGED = Query(update(catalog).values(revision=catalog.c.revision + 1).returning(catalog.c.revision))
 _READ_SETTING = Query(select(settings.c.value).where(settings.c.name == bindparam("name")))
@@ -67,7 +92,26 @@ class AppEntry:
     workspace_id: str
     tenant_id: str | None
     push_enabled: bool
+    time_zone: str
+    requests_per_second: int
     created_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppChange:
+    """What is to become different of an app; None stays as it is.
+
+    Attributes:
+        tenant_id: `TenantId` of newer clients; an empty one accepts any.
+        push_enabled: the push API switch.
+        time_zone: IANA name of the zone of its schedules and of the days of its statistics.
+        requests_per_second: rate limit up to `MAX_RATE`; 0 for the general one.
+    """
+
+    tenant_id: str | None = None
+    push_enabled: bool | None = None
+    time_zone: str | None = None
+    requests_per_second: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +122,7 @@ class KeyEntry:
     role: Role
     app_id: str | None
     enabled: bool
+    requests_per_second: int
     created_at: int
 
 
@@ -89,12 +134,16 @@ class TenantService:
         self._vault = vault
         self._clock = clock
 
-    async def create_app(self, app_id: str, workspace_id: str, tenant_id: str | None = None) -> App:
+    async def create_app(
+        self, app_id: str, workspace_id: str, tenant_id: str | None = None, zone: str = DEFAULT_TIME_ZONE
+    ) -> App:
         """A new app with a new secret.
 
         Raises:
             NameTaken: the app is there, or a name has characters other than letters, digits, `_`, `.`, `-`.
+            UnknownTimeZone: there is no such zone.
         """
+        time_zone(zone)
         for label, name in (("AppId", app_id), ("WorkspaceId", workspace_id)):
             if not _NAME.fullmatch(name):
                 raise NameTaken(
@@ -110,16 +159,59 @@ class TenantService:
                 raise NameTaken(f"app {app_id} exists in workspace {workspace_id}; `clarion app list` shows it")
             sealed = self._vault.seal(secret.encode(), app_context(app))
             await transaction.insert(
-                _INSERT_APP, [(app, app_id, workspace_id, tenant_id, sealed, 1, self._clock.now_ms())]
+                _INSERT_APP, [(app, app_id, workspace_id, tenant_id, sealed, 1, zone, self._clock.now_ms())]
             )
-            return App(app, app_id, workspace_id, secret.encode(), tenant_id)
+            return App(app, app_id, workspace_id, secret.encode(), tenant_id, time_zone=zone)
 
         return await self._database.write(work)
 
     async def list_apps(self) -> list[AppEntry]:
         """All apps, by name."""
-        rows = await self._fetch(_LIST_APPS)
-        return [AppEntry(row[0], row[1], row[2], bool(row[3]), row[4]) for row in rows]
+        return [_entry(row) for row in await self._fetch(_LIST_APPS)]
+
+    async def find_app(self, app_id: str, workspace_id: str) -> AppEntry:
+        """One app.
+
+        Raises:
+            NotThere: there is no such app.
+        """
+
+        async def work(transaction: Transaction) -> AppEntry:
+            return await _require_entry(transaction, app_id, workspace_id)
+
+        return await self._database.read(work)
+
+    async def change_app(self, app_id: str, workspace_id: str, change: AppChange) -> AppEntry:
+        """Change settings of an app; the app as it is then.
+
+        Raises:
+            NotThere: there is no such app.
+            UnknownTimeZone: there is no such zone.
+            ValueError: a limit that is none.
+        """
+        wanted = {name: value for name, value in asdict(change).items() if value is not None}
+        if change.time_zone is not None:
+            time_zone(change.time_zone)
+        if change.requests_per_second is not None:
+            _check_rate(change.requests_per_second)
+        if change.tenant_id == "":
+            wanted["tenant_id"] = None
+
+        async def work(transaction: Transaction) -> AppEntry:
+            await change_catalog(transaction)  # also the gate between reading and writing
+            entry = replace(await _require_entry(transaction, app_id, workspace_id), **wanted)
+            await transaction.execute(
+                _CHANGE_APP,
+                id=app_id,
+                workspace=workspace_id,
+                tenant=entry.tenant_id,
+                is_enabled=int(entry.push_enabled),
+                zone=entry.time_zone,
+                rate=entry.requests_per_second,
+            )
+            return entry
+
+        return await self._database.write(work)
 
     async def delete_app(self, app_id: str, workspace_id: str) -> None:
         """End an app: its devices and undelivered messages go at once, its history with retention.
@@ -132,9 +224,7 @@ class TenantService:
             await change_catalog(transaction)
             row = await transaction.fetch_one(_FIND_APP, app_id=app_id, workspace_id=workspace_id)
             if row is None:
-                raise NotThere(
-                    f"no app {app_id} in workspace {workspace_id}; `clarion app list` shows what there is"
-                )
+                raise _no_app(app_id, workspace_id)
             for query in _DELETE_APP:
                 await transaction.execute(query, app=row[0])
 
@@ -170,7 +260,7 @@ class TenantService:
     async def list_keys(self) -> list[KeyEntry]:
         """All access keys, oldest first."""
         rows = await self._fetch(_LIST_KEYS)
-        return [KeyEntry(row[0], Role(row[1]), row[2], bool(row[3]), row[4]) for row in rows]
+        return [KeyEntry(row[0], Role(row[1]), row[2], bool(row[3]), row[4], row[5]) for row in rows]
 
     async def set_key_enabled(self, key_id: str, *, enabled: bool) -> None:
         """Disable an access key, or enable it again.
@@ -178,10 +268,21 @@ class TenantService:
         Raises:
             NotThere: there is no such key.
         """
+        await self._change_key(_ENABLE_KEY, key_id, is_enabled=int(enabled))
 
+    async def limit_key(self, key_id: str, requests_per_second: int) -> None:
+        """Give an access key a rate limit of its own, up to `MAX_RATE`; 0 for the general one.
+
+        Raises:
+            NotThere: there is no such key.
+            ValueError: a limit that is none.
+        """
+        await self._change_key(_LIMIT_KEY, key_id, rate=_check_rate(requests_per_second))
+
+    async def _change_key(self, query: Query, key_id: str, **values: int) -> None:
         async def work(transaction: Transaction) -> None:
             await change_catalog(transaction)
-            if not await transaction.execute(_ENABLE_KEY, id=key_id, is_enabled=int(enabled)):
+            if not await transaction.execute(query, id=key_id, **values):
                 raise NotThere(f"no access key {key_id}; `clarion key list` shows what there is")
 
         await self._database.write(work)
@@ -191,6 +292,28 @@ class TenantService:
             return await transaction.fetch(query)
 
         return await self._database.read(work)
+
+
+def _entry(row: Row) -> AppEntry:
+    app_id, workspace_id, tenant_id, push_enabled, zone, rate, created_at = row
+    return AppEntry(app_id, workspace_id, tenant_id, bool(push_enabled), zone, rate, created_at)
+
+
+async def _require_entry(transaction: Transaction, app_id: str, workspace_id: str) -> AppEntry:
+    row = await transaction.fetch_one(_ENTRY, app_id=app_id, workspace_id=workspace_id)
+    if row is None:
+        raise _no_app(app_id, workspace_id)
+    return _entry(row)
+
+
+def _no_app(app_id: str, workspace_id: str) -> NotThere:
+    return NotThere(f"no app {app_id} in workspace {workspace_id}; `clarion app list` shows what there is")
+
+
+def _check_rate(requests_per_second: int) -> int:
+    if not 0 <= requests_per_second <= MAX_RATE:
+        raise ValueError(f"a limit is 0 to {MAX_RATE} requests a second")
+    return requests_per_second
 
 
 async def change_catalog(transaction: Transaction) -> int:
