@@ -22,6 +22,7 @@ from clarion.delivery.inbox import Inbox
 from clarion.delivery.ledger import Ledger
 from clarion.delivery.maintenance import Maintenance
 from clarion.delivery.reports import Reports
+from clarion.devices.reporting import DeviceReporting
 from clarion.devices.service import DeviceService
 from clarion.failures import ConfigurationError, StoreUnavailable
 from clarion.ids import IdGenerator
@@ -58,6 +59,7 @@ from clarion.tenants.service import TenantService, installation_secrets
 from clarion.vault import Vault, load_master_key
 from clarion.web.application import Application
 from clarion.web.device_calls import DeviceCalls, LinkAddress
+from clarion.web.device_reports import DeviceReports
 from clarion.web.protocol import HttpLimits
 from clarion.web.server import HttpServer
 
@@ -217,8 +219,23 @@ class Server:
                 log=self._request_log,
                 body_seconds=settings.body_timeout,
             )
+            told = DeviceReports(
+                self._directory,
+                DeviceReporting(database, vault, reports),
+                self._nonces,
+                journal,
+                clock,
+                settings.body_timeout,
+            )
             calls = DeviceCalls(
-                self._directory, devices, self._nonces, journal, clock, self._link_address, settings.body_timeout
+                self._directory,
+                devices,
+                told,
+                self._nonces,
+                journal,
+                clock,
+                self._link_address,
+                settings.body_timeout,
             )
             checks = {"database": self._check_database, "writes": self._check_writes}
             self._application = Application(rpc, calls, metrics if settings.metrics else None, checks)
@@ -234,7 +251,15 @@ class Server:
         await self._listen(backend)
         self._jobs.start(
             background_jobs(
-                maintenance, self._directory, journal, self._hub, database, clock, metrics, self._callbacks(metrics)
+                maintenance,
+                analytics,
+                self._directory,
+                journal,
+                self._hub,
+                database,
+                clock,
+                metrics,
+                self._callbacks(metrics),
             )
         )
         if PartOfServer.SCHEDULER in settings.roles:

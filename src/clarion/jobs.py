@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from clarion.analytics.service import AnalyticsService
 from clarion.callbacks.sender import Sender
 from clarion.clock import Clock
 from clarion.delivery.maintenance import STEP_ROWS, Maintenance
@@ -126,6 +127,7 @@ class _Leader:
 
 def background_jobs(
     maintenance: Maintenance,
+    analytics: AnalyticsService,
     directory: Directory,
     journal: NonceJournal,
     hub: Hub,
@@ -162,6 +164,9 @@ def background_jobs(
     async def retain() -> bool:
         return leads() and await maintenance.retain() > 0
 
+    async def forget_counts() -> bool:
+        return leads() and await analytics.forget() > 0
+
     async def forget() -> bool:
         if leads():
             await forget_nonces(database, clock.now_ms() - _KEEP_NONCES_MS)
@@ -175,6 +180,7 @@ def background_jobs(
         Job("recovery", 15.0, recover),
         Job("sweep", 5.0, sweep),
         Job("retention", 30.0, retain),
+        Job("forget-counts", 3600.0, forget_counts),
         Job("forget-nonces", 300.0, forget),
         *_callback_jobs(callbacks, leads),
     ]

@@ -21,6 +21,7 @@ from clarion.delivery.ledger import Ledger
 from clarion.delivery.maintenance import Maintenance
 from clarion.delivery.reports import Reports
 from clarion.delivery.trace import Trace, trace
+from clarion.devices.reporting import DeviceReporting
 from clarion.devices.service import DeviceService
 from clarion.ids import IdGenerator
 from clarion.pushes.launch import Launcher
@@ -94,6 +95,7 @@ class System:
         )
         self.fired: list[tuple[str, float]] = []
         self.pushes = PushService(self.directory, self.templates, self.launcher, self.schedules, Limits(), clock)
+        self.reporting = DeviceReporting(database, self.vault, self.reports)
         self.analytics = AnalyticsService(database, self.writer, clock)
         self.app: App
 

@@ -13,6 +13,7 @@ from clarion.analytics import service as analytics
 from clarion.callbacks import outbox
 from clarion.callbacks import service as callback_service
 from clarion.delivery import accept, binding, inbox, maintenance, trace
+from clarion.devices import reporting
 from clarion.devices import service as devices
 from clarion.schedules import scheduler
 from clarion.schedules import service as schedules
@@ -29,6 +30,7 @@ _LISTS = (
     "old",
     "devices",
     "overdue",
+    "keys",
     "told",
     "entries",
     "states",
@@ -39,6 +41,7 @@ _LISTS = (
 def _queries() -> Iterator[tuple[str, Query]]:
     modules: tuple[ModuleType, ...] = (
         analytics,
+        reporting,
         schedules,
         scheduler,
         accept,

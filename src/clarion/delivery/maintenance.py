@@ -23,6 +23,7 @@ from clarion.store.database import Database, Row, Transaction
 from clarion.store.group import GroupWriter
 from clarion.store.queries import Query
 from clarion.store.schema import OPEN_STATUSES, deliveries, hops, messages, reports, tasks
+from clarion.store.schema_campaigns import task_counters
 
 STEP_ROWS = 500
 """Most rows that one step of expiry or retention touches."""
@@ -78,14 +79,10 @@ _OLD_MESSAGES = Query(
     .limit(bindparam("limit"))
 )
 _OLD_TASKS = Query(
-    delete(tasks).where(
-        tasks.c.task.in_(
-            select(tasks.c.task)
-            .where(tasks.c.task < bindparam("cutoff"), tasks.c.expires_at <= bindparam("now"))
-            .order_by(tasks.c.task)
-            .limit(bindparam("limit"))
-        )
-    )
+    select(tasks.c.task)
+    .where(tasks.c.task < bindparam("cutoff"), tasks.c.expires_at <= bindparam("now"))
+    .order_by(tasks.c.task)
+    .limit(bindparam("limit"))
 )
 
 
@@ -94,6 +91,7 @@ def _forget(column: Column[int]) -> Query:
 
 
 _FORGET = tuple(_forget(table.c.message) for table in (hops, reports, messages))
+_FORGET_TASKS = tuple(_forget(table.c.task) for table in (task_counters, tasks))
 
 
 class _Age(NamedTuple):
@@ -169,7 +167,7 @@ class Maintenance:
         return len(stale)
 
     async def retain(self) -> int:
-        """Delete up to `STEP_ROWS` messages that are past retention, with their traces; how many."""
+        """Delete up to `STEP_ROWS` messages that are past retention, with their traces, else tasks; how many."""
         now = self._clock.now_ms()
         oldest = now - self._retention_ms
         age = _Age(first_id_at(oldest), first_id_at(oldest - _TASK_MARGIN_MS), now)
@@ -217,10 +215,12 @@ async def _retain(transaction: Transaction, batch: Sequence[_Age]) -> Sequence[i
 
 async def _retain_since(transaction: Transaction, age: _Age) -> int:
     rows = await transaction.fetch(_OLD_MESSAGES, cutoff=age.cutoff, now=age.now, limit=STEP_ROWS)
-    old = [message for (message,) in rows]
+    forgotten = _FORGET
+    if not rows:
+        rows = await transaction.fetch(_OLD_TASKS, cutoff=age.task_cutoff, now=age.now, limit=STEP_ROWS)
+        forgotten = _FORGET_TASKS
+    old = [number for (number,) in rows]
     if old:
-        for forget in _FORGET:
+        for forget in forgotten:
             await transaction.execute(forget, old=old)
-    else:
-        await transaction.execute(_OLD_TASKS, cutoff=age.task_cutoff, now=age.now, limit=STEP_ROWS)
     return len(old)

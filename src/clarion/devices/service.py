@@ -185,7 +185,7 @@ class DeviceService:
         """A new device with a token and a secret of its own."""
         token, secret = ids.delivery_token(), ids.device_secret()
         device = self._number.next()
-        sealed = self._vault.seal(secret.encode(), _context(app, token))
+        sealed = self._vault.seal(secret.encode(), secret_context(app, token))
         new = _New(device, app, token, platform, sealed, self._clock.now_ms(), vendor)
         await self._writer.submit(_register, new)
         return Registration(token, secret)
@@ -199,7 +199,7 @@ class DeviceService:
         row = await self._database.read(work)
         if row is None or row[1] is None:
             return None
-        return Identity(row[0], app, self._vault.open(bytes(row[1]), _context(app, token)), row[2])
+        return Identity(row[0], app, self._vault.open(bytes(row[1]), secret_context(app, token)), row[2])
 
     async def bind(self, app: int, token: str, user_id: str, platform: Platform, phone: str | None = None) -> None:
         """Make `user_id` the device's user; what waits for the user is delivered to it.
@@ -309,7 +309,8 @@ class DeviceService:
                 )
 
 
-def _context(app: int, token: str) -> str:
+def secret_context(app: int, token: str) -> str:
+    """What a device's secret is sealed for."""
     return f"devices/{app}/{token}"
 
 

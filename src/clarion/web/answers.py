@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import msgspec
 
 from clarion.web.server import Receive, Scope, Send
+
+T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
 
 
 class BodyTooLarge(Exception):
     """A request's body is over the limit."""
+
+
+class HttpRefusal(Exception):
+    """A request that is turned down.
+
+    Args:
+        status: of the answer.
+        code: a word for programs.
+        message: a sentence for people.
+    """
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        self.status = status
+        self.code = code
+        self.message = message
+        super().__init__(message)
 
 
 async def read_body(receive: Receive, limit: int, seconds: float) -> bytes:
@@ -38,6 +57,23 @@ async def read_body(receive: Receive, limit: int, seconds: float) -> bytes:
             parts.append(part)
             if not message.get("more_body"):
                 return b"".join(parts)
+
+
+async def read_json(receive: Receive, limit: int, seconds: float, decode: Callable[[bytes], T]) -> T:
+    """The request's body, decoded.
+
+    Raises:
+        HttpRefusal: it is too large, too slow, or not what `decode` takes.
+        ConnectionError: the client went away.
+    """
+    try:
+        return decode(await read_body(receive, limit, seconds))
+    except BodyTooLarge as error:
+        raise HttpRefusal(413, "BodyTooLarge", str(error)) from None
+    except TimeoutError:
+        raise HttpRefusal(408, "RequestTimeout", "the body did not arrive in time") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise HttpRefusal(400, "InvalidRequest", str(error)) from None
 
 
 async def answer(send: Send, status: int, body: bytes, content_type: bytes, *extra: tuple[bytes, bytes]) -> None:

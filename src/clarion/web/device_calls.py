@@ -1,6 +1,8 @@
-"""What devices call over HTTP: `POST /device/register` and `GET /device/link` (docs/link-protocol.md)."""
+"""What devices call over HTTP (docs/link-protocol.md): the paths, and registration."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import msgspec
 
@@ -15,8 +17,9 @@ from clarion.link.registration import (
 )
 from clarion.openapi.nonces import NonceJournal, NonceMemory
 from clarion.tenants.directory import Directory
-from clarion.web.answers import BodyTooLarge, answer_json, header, read_body, refuse
-from clarion.web.server import Receive, Scope, Send
+from clarion.web.answers import HttpRefusal, answer_json, header, read_json, refuse
+from clarion.web.device_reports import DeviceReports
+from clarion.web.server import AsgiApp, Receive, Scope, Send
 
 _MAX_BODY = 16 * 1024
 _FAULTS = {RegistrationFault.EXPIRED: "TimestampExpired", RegistrationFault.BAD_SIGNATURE: "SignatureDoesNotMatch"}
@@ -51,6 +54,7 @@ class DeviceCalls:
     Args:
         directory: finds apps and their secrets.
         devices: registers devices.
+        reports: answers `/device/report`.
         nonces: refuses a registration that comes twice.
         journal: makes those nonces last.
         clock: for the freshness of registrations.
@@ -62,6 +66,7 @@ class DeviceCalls:
         self,
         directory: Directory,
         devices: DeviceService,
+        reports: DeviceReports,
         nonces: NonceMemory,
         journal: NonceJournal,
         clock: Clock,
@@ -75,43 +80,43 @@ class DeviceCalls:
         self._clock = clock
         self._link = link
         self._body_seconds = body_seconds
+        self._paths: Mapping[str, tuple[str, AsgiApp]] = {
+            "/device/register": ("POST", self._register),
+            "/device/report": ("POST", reports),
+            "/device/link": ("GET", self._tell_link),
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request under `/device/`."""
+        try:
+            await self._serve(scope, receive, send)
+        except HttpRefusal as refusal:
+            await refuse(send, refusal.status, refusal.code, refusal.message)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
-        if path == "/device/link" and method == "GET":
-            await answer_json(send, 200, {"link": self._link.for_request(scope)})
-        elif path == "/device/register" and method == "POST":
-            await self._register(scope, receive, send)
-        elif path in ("/device/link", "/device/register"):
-            await refuse(send, 405, "MethodNotAllowed", f"{path} does not take {method}")
-        else:
-            await refuse(send, 404, "NotFound", "there are /device/register (POST) and /device/link (GET)")
+        if path not in self._paths:
+            known = ", ".join(f"{path} ({method})" for path, (method, _) in self._paths.items())
+            raise HttpRefusal(404, "NotFound", f"there are {known}")
+        taken, serve = self._paths[path]
+        if method != taken:
+            raise HttpRefusal(405, "MethodNotAllowed", f"{path} does not take {method}")
+        await serve(scope, receive, send)
+
+    async def _tell_link(self, scope: Scope, _: Receive, send: Send) -> None:
+        await answer_json(send, 200, {"link": self._link.for_request(scope)})
 
     async def _register(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            request = _decode(await read_body(receive, _MAX_BODY, self._body_seconds))
-        except BodyTooLarge as error:
-            await refuse(send, 413, "BodyTooLarge", str(error))
-            return
-        except TimeoutError:
-            await refuse(send, 408, "RequestTimeout", "the body did not arrive in time")
-            return
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            await refuse(send, 400, "InvalidRequest", str(error))
-            return
+        request = await read_json(receive, _MAX_BODY, self._body_seconds, _decode)
         app = await self._directory.find_app(request.app_id, request.workspace_id)
         if app is None:
-            await refuse(send, 404, "UnknownApp", "no app has this appId and workspaceId")
-            return
+            raise HttpRefusal(404, "UnknownApp", "no app has this appId and workspaceId")
         fault = verify_registration(request, app.secret, self._clock.now_ms())
         if fault is not None:
-            await refuse(send, 403, _FAULTS[fault], fault.value)
-            return
+            raise HttpRefusal(403, _FAULTS[fault], fault.value)
         nonce = self._nonces.claim(f"app/{app.key}", request.nonce)
         if nonce is None:
-            await refuse(send, 403, "NonceUsed", "this registration came before; make a new nonce")
-            return
+            raise HttpRefusal(403, "NonceUsed", "this registration came before; make a new nonce")
         self._journal.note(nonce, self._clock.now_ms())
         made = await self._devices.register(app.key, PLATFORMS[request.platform.value])
         await answer_json(send, 200, RegistrationAnswer(made.token, made.secret, self._link.for_request(scope)))
