@@ -25,6 +25,7 @@ from clarion.link.registration import (
     RegistrationRequest,
     verify_registration,
 )
+from clarion.link.reporting import ReportAnswer, ReportRequest, verify_report
 from clarion.link.session import MOVES
 
 PAGE = (Path(__file__).parents[3] / "docs" / "link-protocol.md").read_text(encoding="utf-8")
@@ -63,10 +64,17 @@ def test_the_signature_in_the_page_runs_and_gives_what_it_says() -> None:
 
 
 def test_the_registration_in_the_page_is_genuine() -> None:
-    request, answer = blocks("json")
+    request, answer = blocks("json")[:2]
     decoded = msgspec.json.decode(request, type=RegistrationRequest)
     assert verify_registration(decoded, b"app-secret", decoded.timestamp) is None
     assert msgspec.json.decode(answer, type=RegistrationAnswer).link.endswith("/link")
+
+
+def test_the_report_in_the_page_is_genuine() -> None:
+    request, answer = blocks("json")[2:]
+    decoded = msgspec.json.decode(request, type=ReportRequest)
+    assert verify_report(decoded, b"0123456789abcdef0123456789abcdef", decoded.timestamp) is None
+    assert msgspec.json.decode(answer, type=ReportAnswer).recorded == len(decoded.events)
 
 
 @pytest.mark.parametrize("kind", [*ClientFrame.__args__, *ServerFrame.__args__])
