@@ -93,6 +93,9 @@ PARAMETERS = {
         for action in ("CancelPushScheduler", "CancelMpsScheduler")
     },
     "UniqueIds": "1 to 30 ids with commas between them",
+    "MessageId": "the message key of the push (not its internal id)",
+    "TargetId": "the target as it was pushed to: device id or user id",
+    "RevokePushTask.TaskId": "what PushMultiple or PushBroadcast answered as Data; at most 7 days old",
     "TenantId": _IGNORED,
     "QueryPushAnalysisCoreIndex.StartTime": "ms; its day in the app's zone is the first one",
     "QueryPushAnalysisCoreIndex.EndTime": "ms; its day is the last one, at most 90 days later",
@@ -149,6 +152,7 @@ STATUSES = {
     MessageStatus.NO_BIND_INFO: "no device is bound to the user",
     MessageStatus.ACKED: "a device has it",
     MessageStatus.MSG_EXPIRED: "its validity ended before any device had it",
+    MessageStatus.REVOKED: "it was revoked before any device had acknowledged it",
     MessageStatus.NONE: "unknown (not used in this version)",
 }
 
@@ -163,6 +167,8 @@ STAGES = {
     Stage.BOUND: "its user was bound to a device",
     Stage.UNBOUND: "its user was unbound from a device",
     Stage.EXPIRED: "its validity ended",
+    Stage.REVOKED: "it was revoked",
+    Stage.RECALLED: "a device, or a vendor, answered to its recall",
 }
 
 FAILURES = {

@@ -29,6 +29,7 @@ from clarion.observability.metrics import Metrics
 from clarion.openapi.actions.analytics import analytics_actions
 from clarion.openapi.actions.devices import device_actions
 from clarion.openapi.actions.pushes import push_actions
+from clarion.openapi.actions.revocation import revocation_actions
 from clarion.openapi.actions.schedules import schedule_actions
 from clarion.openapi.actions.templates import template_actions
 from clarion.openapi.errors import GatewayFault
@@ -169,6 +170,7 @@ def registry() -> Registry:
     return Registry(
         [
             *push_actions(nothing),
+            *revocation_actions(nothing),
             *device_actions(nothing, nothing),
             *template_actions(nothing, nothing),
             *schedule_actions(nothing, nothing),

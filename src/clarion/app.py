@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +20,9 @@ from clarion.delivery.dispatch import Dispatcher
 from clarion.delivery.inbox import Inbox
 from clarion.delivery.ledger import Ledger
 from clarion.delivery.maintenance import Maintenance
+from clarion.delivery.recalls import Recalls
 from clarion.delivery.reports import Reports
+from clarion.delivery.revocations import Revocations
 from clarion.devices.reporting import DeviceReporting
 from clarion.devices.service import DeviceService
 from clarion.failures import ConfigurationError, StoreUnavailable
@@ -35,6 +36,7 @@ from clarion.observability.metrics import Metrics
 from clarion.openapi.actions.analytics import analytics_actions
 from clarion.openapi.actions.devices import device_actions
 from clarion.openapi.actions.pushes import push_actions
+from clarion.openapi.actions.revocation import revocation_actions
 from clarion.openapi.actions.schedules import schedule_actions
 from clarion.openapi.actions.templates import template_actions
 from clarion.openapi.authentication import Authenticator
@@ -45,6 +47,7 @@ from clarion.openapi.throttle import Throttle
 from clarion.pushes.launch import Launcher
 from clarion.pushes.rules import Limits
 from clarion.pushes.service import PushService
+from clarion.revocation.service import RevocationService
 from clarion.schedules.scheduler import Scheduler
 from clarion.schedules.service import ScheduleService
 from clarion.settings import PartOfServer, Settings
@@ -62,6 +65,7 @@ from clarion.web.device_calls import DeviceCalls, LinkAddress
 from clarion.web.device_reports import DeviceReports
 from clarion.web.protocol import HttpLimits
 from clarion.web.server import HttpServer
+from clarion.web.tls import server_tls
 
 log = structlog.get_logger(__name__)
 
@@ -180,7 +184,9 @@ class Server:
 
         journal = NonceJournal(self._writer, ids, clock)
         ledger = Ledger(self._directory, ids)
-        inbox = Inbox(database, self._writer, ids, clock, ledger)
+        recalls = Recalls(database, self._writer, ids, clock, self._hub)
+        await recalls.refresh()
+        inbox = Inbox(database, self._writer, ids, clock, ledger, [recalls])
         reports = Reports(self._writer, ids, clock, ledger, inbox)
         dispatcher = Dispatcher(self._hub)
         vault = self._foundation.vault
@@ -192,9 +198,17 @@ class Server:
         rules = Limits(settings.max_expired_seconds)
         pushes = PushService(self._directory, templates, launcher, schedules, rules, clock)
         analytics = AnalyticsService(database, self._writer, clock)
+        revocations = RevocationService(
+            self._directory,
+            database,
+            clock,
+            Revocations(self._writer, ids, clock, ledger, self._hub, recalls),
+            recallers={},
+        )
         registry = Registry(
             [
                 *push_actions(pushes),
+                *revocation_actions(revocations),
                 *device_actions(self._directory, devices),
                 *template_actions(self._directory, templates),
                 *schedule_actions(self._directory, schedules),
@@ -252,6 +266,7 @@ class Server:
         self._jobs.start(
             background_jobs(
                 maintenance,
+                recalls,
                 analytics,
                 self._directory,
                 journal,
@@ -366,27 +381,6 @@ class Server:
         # Anyone may ask /readyz; what a driver says of hosts and users is for the log.
         log.warning("not_ready", part=part, fault=fault)
         return "is not available; the server's log says why"
-
-
-def server_tls(settings: Settings) -> ssl.SSLContext | None:
-    """The TLS context of both ports, or None for plain TCP.
-
-    Raises:
-        ConfigurationError: the files do not make a certificate with its key.
-    """
-    if not settings.tls_cert_file:
-        return None
-    for name, file in (("tls_cert_file", settings.tls_cert_file), ("tls_key_file", settings.tls_key_file)):
-        if not file:
-            raise ConfigurationError(f"{name} is missing: a certificate needs its private key")
-        if not Path(file).is_file():
-            raise ConfigurationError(f"{name}: there is no file {file}")
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(settings.tls_cert_file, settings.tls_key_file or None)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(f"cannot use tls_cert_file {settings.tls_cert_file}: {error}") from error
-    return context
 
 
 def _in_url(host: str) -> str:

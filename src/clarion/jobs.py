@@ -16,6 +16,7 @@ from clarion.analytics.service import AnalyticsService
 from clarion.callbacks.sender import Sender
 from clarion.clock import Clock
 from clarion.delivery.maintenance import STEP_ROWS, Maintenance
+from clarion.delivery.recalls import Recalls
 from clarion.failures import StoreUnavailable
 from clarion.link.hub import Hub
 from clarion.observability.metrics import Metrics
@@ -127,6 +128,7 @@ class _Leader:
 
 def background_jobs(
     maintenance: Maintenance,
+    recalls: Recalls,
     analytics: AnalyticsService,
     directory: Directory,
     journal: NonceJournal,
@@ -148,8 +150,10 @@ def background_jobs(
         return False
 
     async def recover() -> bool:
+        await recalls.refresh()
         for connected in hub.slices(_CONNECTED_SLICE):
-            metrics.devices_recovered.inc(await maintenance.recover(connected))
+            found = await maintenance.recover(connected) + await recalls.recover(connected)
+            metrics.devices_recovered.inc(found)
             await asyncio.sleep(0)
         return False
 
@@ -157,6 +161,10 @@ def background_jobs(
         expired = await maintenance.expire() if leads() else 0
         metrics.messages_expired.inc(expired)
         return expired >= STEP_ROWS
+
+    async def forget_recalls() -> bool:
+        recalls.forget()
+        return leads() and await recalls.expire() > 0
 
     async def sweep() -> bool:
         return leads() and await maintenance.sweep() > 0
@@ -180,6 +188,7 @@ def background_jobs(
         Job("recovery", 15.0, recover),
         Job("sweep", 5.0, sweep),
         Job("retention", 30.0, retain),
+        Job("recalls", 30.0, forget_recalls),
         Job("forget-counts", 3600.0, forget_counts),
         Job("forget-nonces", 300.0, forget),
         *_callback_jobs(callbacks, leads),

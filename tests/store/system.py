@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import text
 
 from clarion.analytics.service import AnalyticsService
-from clarion.channels.registry import Platform
+from clarion.channels.base import Recaller
+from clarion.channels.registry import Channel, Platform
 from clarion.clock import ManualClock
 from clarion.delivery.accept import Acceptance, TargetType
 from clarion.delivery.binding import Binder
@@ -19,7 +20,9 @@ from clarion.delivery.dispatch import Dispatcher
 from clarion.delivery.inbox import Inbox
 from clarion.delivery.ledger import Ledger
 from clarion.delivery.maintenance import Maintenance
+from clarion.delivery.recalls import Recalls
 from clarion.delivery.reports import Reports
+from clarion.delivery.revocations import Revocations
 from clarion.delivery.trace import Trace, trace
 from clarion.devices.reporting import DeviceReporting
 from clarion.devices.service import DeviceService
@@ -28,6 +31,7 @@ from clarion.pushes.launch import Launcher
 from clarion.pushes.model import PushReceipt, SimpleForm
 from clarion.pushes.rules import Limits
 from clarion.pushes.service import PushService
+from clarion.revocation.service import RevocationService
 from clarion.schedules.scheduler import Scheduler
 from clarion.schedules.service import ScheduleService
 from clarion.store.database import Database, Row, Transaction
@@ -79,7 +83,8 @@ class System:
         self.tenants = TenantService(database, self.vault, clock)
         self.ledger = Ledger(self.directory, self.ids)
         self.acceptance = Acceptance(self.ledger)
-        self.inbox = Inbox(database, self.writer, self.ids, clock, self.ledger)
+        self.recalls = Recalls(database, self.writer, self.ids, clock, self.connections)
+        self.inbox = Inbox(database, self.writer, self.ids, clock, self.ledger, [self.recalls])
         self.reports = Reports(self.writer, self.ids, clock, self.ledger, self.inbox)
         self.maintenance = Maintenance(database, self.writer, self.connections, clock, self.ledger)
         self.devices = DeviceService(
@@ -97,6 +102,14 @@ class System:
         self.pushes = PushService(self.directory, self.templates, self.launcher, self.schedules, Limits(), clock)
         self.reporting = DeviceReporting(database, self.vault, self.reports)
         self.analytics = AnalyticsService(database, self.writer, clock)
+        self.recallers: dict[Channel, Recaller] = {}
+        self.revocations = RevocationService(
+            self.directory,
+            database,
+            clock,
+            Revocations(self.writer, self.ids, clock, self.ledger, self.connections, self.recalls),
+            self.recallers,
+        )
         self.app: App
 
     async def open(self) -> System:

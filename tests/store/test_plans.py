@@ -12,9 +12,10 @@ import pytest
 from clarion.analytics import service as analytics
 from clarion.callbacks import outbox
 from clarion.callbacks import service as callback_service
-from clarion.delivery import accept, binding, inbox, maintenance, trace
+from clarion.delivery import accept, binding, inbox, maintenance, recalls, revocations, trace
 from clarion.devices import reporting
 from clarion.devices import service as devices
+from clarion.revocation import service as revocation_service
 from clarion.schedules import scheduler
 from clarion.schedules import service as schedules
 from clarion.store.migrate import migrate
@@ -48,6 +49,9 @@ def _queries() -> Iterator[tuple[str, Query]]:
         binding,
         inbox,
         maintenance,
+        recalls,
+        revocations,
+        revocation_service,
         trace,
         devices,
         outbox,

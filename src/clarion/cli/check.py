@@ -14,13 +14,14 @@ from pathlib import Path
 import msgspec
 from cryptography import x509
 
-from clarion.app import Foundation, server_tls
+from clarion.app import Foundation
 from clarion.cli.context import Config, DataDir, Json, out, print_json, settings_of, with_foundation
 from clarion.failures import ConfigurationError, StoreUnavailable
 from clarion.ids import id_time_ms
 from clarion.settings import Settings
 from clarion.store.facts import largest_id
 from clarion.vault import KEY_FILE
+from clarion.web.tls import server_tls
 
 _LOW_DISK = 1 << 30
 _NO_DISK = 64 << 20

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from clarion import __version__
-from clarion.cli import callbacks, check, device, push, schedules, serve, templates, tenants, trace
+from clarion.cli import callbacks, check, device, push, revoke, schedules, serve, templates, tenants, trace
 from clarion.cli.context import Fault, err
 from clarion.failures import ConfigurationError, StoreUnavailable
 from clarion.results import Refusal
@@ -48,6 +48,7 @@ app.add_typer(tenants.apps, name="app")
 app.add_typer(tenants.keys, name="key")
 app.add_typer(device.commands, name="device")
 app.add_typer(push.commands, name="push")
+app.add_typer(revoke.commands, name="revoke")
 app.add_typer(templates.commands, name="template")
 app.add_typer(schedules.commands, name="schedule")
 app.add_typer(callbacks.commands, name="callback")

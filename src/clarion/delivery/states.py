@@ -8,7 +8,8 @@ from enum import Enum, IntEnum
 class MessageStatus(IntEnum):
     """Where a message stands; numbers as the service documents them.
 
-    Source: message status codes of the MPS console; `MSG_EXPIRED` from the service's own enum.
+    Source: message status codes of the MPS console; `MSG_EXPIRED` from the service's own enum. `REVOKED`, for which
+    no number is known, is this server's own, beside it.
     """
 
     WAITING_FOR_VERIFY = -1
@@ -16,6 +17,7 @@ class MessageStatus(IntEnum):
     NO_BIND_INFO = 1
     ACKED = 2
     MSG_EXPIRED = 8006
+    REVOKED = 8020
     NONE = 99999999
 
     @property
@@ -27,16 +29,15 @@ class MessageStatus(IntEnum):
 OPEN = frozenset({MessageStatus.DEVICE_NOT_ONLINE_OR_NO_RESPONSE, MessageStatus.NO_BIND_INFO})
 """States from which a message may still be delivered; the store's partial index says the same."""
 
+_ENDS = frozenset({MessageStatus.ACKED, MessageStatus.MSG_EXPIRED, MessageStatus.REVOKED})
+
 MOVES: dict[MessageStatus, frozenset[MessageStatus]] = {
-    MessageStatus.WAITING_FOR_VERIFY: OPEN | {MessageStatus.MSG_EXPIRED},
-    MessageStatus.DEVICE_NOT_ONLINE_OR_NO_RESPONSE: frozenset(
-        {MessageStatus.NO_BIND_INFO, MessageStatus.ACKED, MessageStatus.MSG_EXPIRED}
-    ),
-    MessageStatus.NO_BIND_INFO: frozenset(
-        {MessageStatus.DEVICE_NOT_ONLINE_OR_NO_RESPONSE, MessageStatus.ACKED, MessageStatus.MSG_EXPIRED}
-    ),
+    MessageStatus.WAITING_FOR_VERIFY: OPEN | {MessageStatus.MSG_EXPIRED, MessageStatus.REVOKED},
+    MessageStatus.DEVICE_NOT_ONLINE_OR_NO_RESPONSE: frozenset({MessageStatus.NO_BIND_INFO}) | _ENDS,
+    MessageStatus.NO_BIND_INFO: frozenset({MessageStatus.DEVICE_NOT_ONLINE_OR_NO_RESPONSE}) | _ENDS,
     MessageStatus.ACKED: frozenset(),
     MessageStatus.MSG_EXPIRED: frozenset(),
+    MessageStatus.REVOKED: frozenset(),
     MessageStatus.NONE: frozenset(),
 }
 """Allowed moves; docs/architecture.md has the diagram that is generated from it."""
@@ -55,6 +56,8 @@ class Stage(Enum):
     BOUND = "bound"
     UNBOUND = "unbound"
     EXPIRED = "expired"
+    REVOKED = "revoked"
+    RECALLED = "recalled"
 
 
 class Outcome(Enum):
@@ -97,6 +100,25 @@ class Outcome(Enum):
         "too_late",
         "The validity period ended before the message could be delivered.",
         "Raise ExpiredSeconds if the message is still of use later.",
+    )
+
+    TAKEN = "taken", "The vendor's service took the message for the device.", ""
+    REVOKED = "revoked", "The push was revoked before it was delivered; it is not delivered any more.", ""
+    RECALL_OWED = (
+        "recall_owed",
+        "The push was revoked; the device, which has the message or may have it, is asked to remove it.",
+        "The device has not confirmed it yet. The request waits seven days for the device to connect.",
+    )
+    RECALLED = "recalled", "The message was taken back from the device.", ""
+    NOT_RECALLABLE = (
+        "not_recallable",
+        "The push was revoked, but the message cannot be taken back from the device.",
+        "It stays where it is; another message may correct it.",
+    )
+    RECALL_UNKNOWN = (
+        "recall_unknown",
+        "The push was revoked, but whether the vendor took the message back is not known.",
+        "Revoke it again: the vendor is asked once more.",
     )
 
     def __init__(self, label: str, cause: str, next_step: str) -> None:

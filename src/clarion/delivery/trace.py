@@ -147,8 +147,16 @@ def _hop(at: int, stage: Stage, outcome: Outcome) -> TraceHop:
 def _read_hops(rows: Sequence[Sequence[Any]]) -> Iterator[TraceHop]:
     reached = {token for _, stage, _, _, _, token in rows if stage in (Stage.SENT.value, Stage.ACKED.value)}
     acknowledged = {token for _, stage, _, _, _, token in rows if stage == Stage.ACKED.value}
+    recalled = {token for _, stage, _, _, _, token in rows if stage == Stage.RECALLED.value}
+    revoked = any(stage == Stage.REVOKED.value for _, stage, *_ in rows)
     for at, stage, label, code, detail, token in rows:
         outcome = OUTCOMES[label]
         cause = f"{outcome.cause} {detail}" if detail else outcome.cause
-        done = token in {Outcome.WRITTEN: acknowledged, Outcome.QUEUED: reached}.get(outcome, ())
+        done = token in {
+            Outcome.WRITTEN: acknowledged,
+            Outcome.QUEUED: reached,
+            Outcome.RECALL_OWED: recalled,
+            Outcome.RECALL_UNKNOWN: recalled,
+        }.get(outcome, ())
+        done |= revoked and outcome in (Outcome.QUEUED, Outcome.WRITTEN, Outcome.NO_BINDING)
         yield TraceHop(at, stage, label, code, cause, "" if done else outcome.next_step, token)

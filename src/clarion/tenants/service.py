@@ -13,6 +13,7 @@ from clarion.clock import Clock
 from clarion.store.database import Database, Row, Transaction
 from clarion.store.queries import Insert, Query
 from clarion.store.schema import access_keys, apps, catalog, deliveries, devices, settings, templates
+from clarion.store.schema_campaigns import revocations
 from clarion.tenants.calendar import DEFAULT_TIME_ZONE, time_zone
 from clarion.tenants.directory import app_context, key_context
 from clarion.tenants.model import MAX_RATE, AccessKey, App, Role
@@ -52,7 +53,8 @@ _CHANGE_APP = Query(
     .where(apps.c.app_id == bindparam("id"), apps.c.workspace_id == bindparam("workspace"))
 )
 _DELETE_APP = tuple(
-    Query(delete(table).where(table.c.app == bindparam("app"))) for table in (deliveries, devices, templates, apps)
+    Query(delete(table).where(table.c.app == bindparam("app")))
+    for table in (deliveries, revocations, devices, templates, apps)
 )
 _INSERT_KEY = Insert(access_keys, ("key_id", "secret", "role", "app_id", "enabled", "created_at"))
 _LIST_KEYS = Query(

@@ -17,8 +17,9 @@ def test_every_state_has_its_moves() -> None:
 
 def test_a_message_ends() -> None:
     ends = {status for status, moves in MOVES.items() if not moves}
-    assert ends == {MessageStatus.ACKED, MessageStatus.MSG_EXPIRED, MessageStatus.NONE}
+    assert ends == {MessageStatus.ACKED, MessageStatus.MSG_EXPIRED, MessageStatus.REVOKED, MessageStatus.NONE}
     assert all(MessageStatus.MSG_EXPIRED in MOVES[status] for status in set(MessageStatus) - ends)
+    assert all(MessageStatus.REVOKED in MOVES[status] for status in set(MessageStatus) - ends)
 
 
 def test_the_index_covers_the_open_states() -> None:
@@ -43,4 +44,5 @@ def test_every_outcome_is_explained() -> None:
     assert len(OUTCOMES) == len(Outcome)
     assert all(outcome.cause.endswith(".") for outcome in Outcome)
     fine = {Outcome.ON_DISK, Outcome.QUEUED, Outcome.DELIVERED, Outcome.REPORTED}
+    fine |= {Outcome.TAKEN, Outcome.REVOKED, Outcome.RECALLED}
     assert all(outcome.next_step.endswith(".") for outcome in set(Outcome) - fine)
