@@ -49,13 +49,11 @@ MAX_HEADERS = 32_768
 """Most bytes of an answer's headers, on the wire and decoded."""
 UNANNOUNCED_STREAMS = 100
 """How many streams are used at once before the peer has said how many it takes."""
-_REPLENISH = DEFAULT_WINDOW // 2
 _OUR_SETTINGS: Mapping[Setting, int] = {
     Setting.HEADER_TABLE_SIZE: 0,
     Setting.ENABLE_PUSH: 0,
     Setting.MAX_HEADER_LIST_SIZE: MAX_HEADERS,
 }
-_LAST_STREAM = LARGEST_STREAM - 2
 _HEADERS: Final = int(FrameType.HEADERS)
 _STATUS_200: Final = 0x88
 """`:status: 200`, the eighth entry of the static table."""
@@ -70,6 +68,7 @@ class Http2Core:
 
     Attributes:
         last_stream: the largest stream number in use.
+        greeted: whether the peer's SETTINGS have arrived, so that `room` is its own word.
         draining: the peer or this side takes no more requests (GOAWAY, or no numbers left).
         goaway: the peer's GOAWAY as text for people, or an empty text.
         unanswered_pings: PINGs of this side that have had no answer.
@@ -89,7 +88,7 @@ class Http2Core:
         self._decoder.max_allowed_table_size = 4096
         self._streams: dict[int, Stream] = {}
         self._most_streams = UNANNOUNCED_STREAMS
-        self._greeted = False
+        self.greeted = False
         self._consumed = 0  # bytes of bodies that the peer has not been given back yet
         self._block: tuple[int, int, bytearray] | None = None  # headers that go on in CONTINUATION frames
         self.unanswered_pings = 0
@@ -105,11 +104,6 @@ class Http2Core:
     def active(self) -> int:
         """Requests under way."""
         return len(self._streams)
-
-    @property
-    def greeted(self) -> bool:
-        """Whether the peer's SETTINGS have arrived, so that `room` is its own word."""
-        return self._greeted
 
     def request(self, headers: HeaderSet, path: bytes, body: bytes, tag: Any, own: bytes = b"") -> int:
         """Begin a request; the number of its stream.
@@ -127,11 +121,16 @@ class Http2Core:
         if self.draining or len(self._streams) >= self._most_streams:
             raise RuntimeError("no room for another request on this connection")
         self.last_stream = stream = self.last_stream + 2
-        if stream >= _LAST_STREAM:
+        if stream >= LARGEST_STREAM - 2:
             self.draining = True
         state = self._streams[stream] = Stream(tag, self._outflow.initial_window)
         self._outflow.begin(stream, state, self._encoder.encode(headers, path, own), body)
         return stream
+
+    def oldest(self) -> tuple[int, Any] | None:
+        """Stream and tag of the request that was begun first of those under way."""
+        first = next(iter(self._streams.items()), None)
+        return None if first is None else (first[0], first[1].tag)
 
     def cancel(self, stream: int) -> Completed | None:
         """Give a request up; None when it has ended already."""
@@ -188,7 +187,7 @@ class Http2Core:
         position, end = 0, len(buffer)
         ended: list[Completed] = []
         streams = self._streams
-        usual = self._greeted and self._block is None
+        usual = self.greeted and self._block is None
         while end - position >= HEAD:
             head, flags, stream = unpack_head(buffer, position)
             length = head >> 8
@@ -218,7 +217,7 @@ class Http2Core:
         return ended
 
     def _take_frame(self, kind: int, flags: int, stream: int, payload: bytes, ended: list[Completed]) -> None:
-        if not self._greeted and kind != FrameType.SETTINGS:
+        if not self.greeted and kind != FrameType.SETTINGS:
             raise ProtocolError(ErrorCode.PROTOCOL_ERROR, "the peer did not begin with its settings")
         if self._block is not None and (kind != FrameType.CONTINUATION or stream != self._block[0]):
             raise ProtocolError(ErrorCode.PROTOCOL_ERROR, "a block of headers was interrupted")
@@ -277,7 +276,7 @@ class Http2Core:
         self._consumed += len(payload)
         if self._consumed > DEFAULT_WINDOW:
             raise ProtocolError(ErrorCode.FLOW_CONTROL_ERROR, "more data than the window of the connection")
-        if self._consumed > _REPLENISH:
+        if self._consumed > DEFAULT_WINDOW // 2:
             self._out.append(window_frame(0, self._consumed))
             self._consumed = 0
         state = self._streams.get(stream)
@@ -311,7 +310,7 @@ class Http2Core:
             return
         if len(payload) % 6:
             raise ProtocolError(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS of an odd length")
-        self._greeted = True
+        self.greeted = True
         for name, value in read_settings(payload):
             self._apply(name, value)
         self._out.append(frame(FrameType.SETTINGS, ACK, 0))

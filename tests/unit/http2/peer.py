@@ -13,6 +13,7 @@ import h2.settings
 
 from clarion.http2.core import Http2Core
 from clarion.http2.exchange import Completed
+from clarion.http2.frames import ErrorCode, goaway_frame
 
 
 @dataclass
@@ -48,6 +49,13 @@ class Peer:
         self.requests: dict[int, Seen] = {}
         self.resets: dict[int, int] = {}
         self.ended = False
+        self.ended_at = 0
+
+    def leave(self, last_stream: int) -> None:
+        """Say goodbye, but go on answering up to `last_stream` (which `h2` itself does not do)."""
+        self.ended_at = last_stream
+        goaway = goaway_frame(last_stream, ErrorCode.NO_ERROR)
+        self.connection._data_to_send += goaway
 
     def receive(self, data: bytes) -> None:
         for event in self.connection.receive_data(data):
