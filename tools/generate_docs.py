@@ -166,7 +166,8 @@ def _parameters(action: Action) -> str:
 
 def registry() -> Registry:
     """The actions of a server, with nothing behind them."""
-    nothing = cast(Any, SimpleNamespace(push_simple=None, push_template=None, push_multiple=None))
+    kinds = ("simple", "template", "multiple", "broadcast")
+    nothing = cast(Any, SimpleNamespace(**dict.fromkeys(f"push_{kind}" for kind in kinds)))
     return Registry(
         [
             *push_actions(nothing),

@@ -16,6 +16,7 @@ from clarion.callbacks.sender import Sender
 from clarion.clock import Clock, SystemClock
 from clarion.delivery.accept import Acceptance
 from clarion.delivery.binding import Binder
+from clarion.delivery.broadcasts.broadcaster import Broadcasts
 from clarion.delivery.dispatch import Dispatcher
 from clarion.delivery.inbox import Inbox
 from clarion.delivery.ledger import Ledger
@@ -27,7 +28,7 @@ from clarion.devices.reporting import DeviceReporting
 from clarion.devices.service import DeviceService
 from clarion.failures import ConfigurationError, StoreUnavailable
 from clarion.ids import IdGenerator
-from clarion.jobs import Jobs, background_jobs, process_name, schedule_jobs
+from clarion.jobs import Jobs, background_jobs, broadcast_jobs, process_name, schedule_jobs
 from clarion.link.gateway import StoreBackend
 from clarion.link.hub import Hub
 from clarion.link.limits import LinkLimits
@@ -186,13 +187,15 @@ class Server:
         ledger = Ledger(self._directory, ids)
         recalls = Recalls(database, self._writer, ids, clock, self._hub)
         await recalls.refresh()
-        inbox = Inbox(database, self._writer, ids, clock, ledger, [recalls])
-        reports = Reports(self._writer, ids, clock, ledger, inbox)
+        broadcasts = Broadcasts(database, self._writer, self._hub, ledger, ids, clock, settings.retention_days)
+        await broadcasts.open()
+        inbox = Inbox(database, self._writer, ids, clock, ledger, [recalls, broadcasts.inbox])
+        reports = Reports(self._writer, ids, clock, ledger, inbox, broadcasts.receipts)
         dispatcher = Dispatcher(self._hub)
         vault = self._foundation.vault
         devices = DeviceService(database, self._writer, vault, ids, clock, self._hub, Binder(ledger))
         templates = TemplateService(database, self._directory, ids, clock)
-        launcher = Launcher(self._writer, Acceptance(ledger), dispatcher, ids, clock)
+        launcher = Launcher(self._writer, Acceptance(ledger), dispatcher, broadcasts, ids, clock)
         due = asyncio.Event()
         schedules = ScheduleService(database, self._writer, clock, due.set)
         rules = Limits(settings.max_expired_seconds)
@@ -203,7 +206,8 @@ class Server:
             database,
             clock,
             Revocations(self._writer, ids, clock, ledger, self._hub, recalls),
-            recallers={},
+            {},
+            broadcasts,
         )
         registry = Registry(
             [
@@ -277,6 +281,7 @@ class Server:
                 self._callbacks(metrics),
             )
         )
+        self._jobs.start(broadcast_jobs(broadcasts, works=PartOfServer.WORKER in settings.roles))
         if PartOfServer.SCHEDULER in settings.roles:
             observe = metrics.observe_fire
             scheduler = Scheduler(

@@ -15,6 +15,7 @@ import structlog
 from clarion.analytics.service import AnalyticsService
 from clarion.callbacks.sender import Sender
 from clarion.clock import Clock
+from clarion.delivery.broadcasts.broadcaster import Broadcasts
 from clarion.delivery.maintenance import STEP_ROWS, Maintenance
 from clarion.delivery.recalls import Recalls
 from clarion.failures import StoreUnavailable
@@ -215,6 +216,18 @@ def _callback_jobs(callbacks: Sender, leads: Callable[[], bool]) -> list[Job]:
         Job("callbacks", 0.5, tell, callbacks.stop),
         Job("callback-age", 10.0, give_up),
         Job("callback-gauges", 30.0, measure),
+    ]
+
+
+def broadcast_jobs(broadcasts: Broadcasts, *, works: bool) -> list[Job]:
+    """The jobs of broadcasts; any number of processes may do them. `works`: whether this one writes pages."""
+
+    async def retain() -> bool:
+        return await broadcasts.retain() > 0
+
+    tending = Job("broadcast-log", 0.0, broadcasts.tend)  # these two wait by themselves
+    return [tending, Job("broadcasts", 0.0, broadcasts.work), Job("broadcast-retention", 30.0, retain)][
+        : 1 + 2 * works
     ]
 
 

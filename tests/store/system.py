@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from secrets import token_hex
 from typing import Any
 
@@ -16,8 +16,9 @@ from clarion.channels.registry import Channel, Platform
 from clarion.clock import ManualClock
 from clarion.delivery.accept import Acceptance, TargetType
 from clarion.delivery.binding import Binder
+from clarion.delivery.broadcasts.broadcaster import Broadcasts
 from clarion.delivery.dispatch import Dispatcher
-from clarion.delivery.inbox import Inbox
+from clarion.delivery.inbox import Inbox, Source
 from clarion.delivery.ledger import Ledger
 from clarion.delivery.maintenance import Maintenance
 from clarion.delivery.recalls import Recalls
@@ -65,6 +66,9 @@ class FakeConnections:
             self.delivered.append((device, message))
         return device in self.connected
 
+    def broadcast(self, devices: Iterable[int], message: int, frame: bytes) -> int:
+        return sum(self.deliver(device, message, frame) for device in devices)
+
     def wake(self, device: int) -> bool:
         self.woken.append(device)
         return device in self.connected
@@ -84,15 +88,17 @@ class System:
         self.ledger = Ledger(self.directory, self.ids)
         self.acceptance = Acceptance(self.ledger)
         self.recalls = Recalls(database, self.writer, self.ids, clock, self.connections)
-        self.inbox = Inbox(database, self.writer, self.ids, clock, self.ledger, [self.recalls])
-        self.reports = Reports(self.writer, self.ids, clock, self.ledger, self.inbox)
+        self.broadcasts = Broadcasts(database, self.writer, self.connections, self.ledger, self.ids, clock)
+        sources: list[Source] = [self.recalls, self.broadcasts.inbox]
+        self.inbox = Inbox(database, self.writer, self.ids, clock, self.ledger, sources)
+        self.reports = Reports(self.writer, self.ids, clock, self.ledger, self.inbox, self.broadcasts.receipts)
         self.maintenance = Maintenance(database, self.writer, self.connections, clock, self.ledger)
         self.devices = DeviceService(
             database, self.writer, self.vault, self.ids, clock, self.connections, Binder(self.ledger)
         )
         self.templates = TemplateService(database, self.directory, self.ids, clock)
         dispatcher = Dispatcher(self.connections)
-        self.launcher = Launcher(self.writer, self.acceptance, dispatcher, self.ids, clock)
+        self.launcher = Launcher(self.writer, self.acceptance, dispatcher, self.broadcasts, self.ids, clock)
         self.due = asyncio.Event()
         self.schedules = ScheduleService(database, self.writer, clock, self.due.set)
         self.scheduler = Scheduler(
@@ -109,6 +115,7 @@ class System:
             clock,
             Revocations(self.writer, self.ids, clock, self.ledger, self.connections, self.recalls),
             self.recallers,
+            self.broadcasts,
         )
         self.app: App
 
@@ -117,6 +124,7 @@ class System:
         found = await self.directory.find_app("app", "ws")
         self.app = found or await self.tenants.create_app("app", "ws")
         await self.directory.refresh()
+        await self.broadcasts.open()
         return self
 
     def on_fire(self, outcome: str, late: float) -> None:

@@ -13,6 +13,20 @@ from clarion.analytics import service as analytics
 from clarion.callbacks import outbox
 from clarion.callbacks import service as callback_service
 from clarion.delivery import accept, binding, inbox, maintenance, recalls, revocations, trace
+from clarion.delivery.broadcasts import acceptance as broadcast_acceptance
+from clarion.delivery.broadcasts import (
+    audience,
+    courier,
+    history,
+    log,
+    places,
+    planner,
+    receipts,
+    retention,
+    revoke,
+    seen,
+)
+from clarion.delivery.broadcasts import inbox as broadcast_inbox
 from clarion.devices import reporting
 from clarion.devices import service as devices
 from clarion.revocation import service as revocation_service
@@ -36,6 +50,8 @@ _LISTS = (
     "entries",
     "states",
     "kinds",
+    "open",
+    "unknown",
 )
 
 
@@ -56,6 +72,18 @@ def _queries() -> Iterator[tuple[str, Query]]:
         devices,
         outbox,
         callback_service,
+        broadcast_acceptance,
+        broadcast_inbox,
+        audience,
+        courier,
+        history,
+        log,
+        places,
+        planner,
+        receipts,
+        retention,
+        revoke,
+        seen,
     )
     for module in modules:
         for name, value in vars(module).items():

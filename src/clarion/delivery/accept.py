@@ -15,6 +15,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, select, update
 
 from clarion.channels.registry import Channel, Platform
+from clarion.delivery.broadcasts.model import Announcement
 from clarion.delivery.ledger import Count, Figure, Ledger
 from clarion.delivery.series import PushKind, series_code
 from clarion.delivery.states import MessageStatus
@@ -80,6 +81,7 @@ class NewTask(NamedTuple):
         template: id of the template that it was made with.
         template_name: its name.
         scheduled: whether a schedule brought it; a (target, msgKey) of its own each time it is due.
+        announcement: what makes it a broadcast; it has no messages then.
     """
 
     task: int
@@ -96,6 +98,7 @@ class NewTask(NamedTuple):
     template: int | None = None
     template_name: str | None = None
     scheduled: bool = False
+    announcement: Announcement | None = None
 
 
 @dataclass(slots=True)
@@ -160,7 +163,7 @@ _INSERT_MESSAGES = Insert(
     on_conflict="DO NOTHING",
     returning=("message",),
 )
-_INSERT_TASKS = Insert(
+INSERT_TASKS = Insert(
     tasks,
     (
         "task",
@@ -244,9 +247,9 @@ async def _accept(transaction: Transaction, batch: Sequence[NewTask]) -> tuple[l
                 delivery_rows.append(delivery_row(device, message.message, task.app, task.created_at))
         if fresh:
             result.answer = task.answer
-            task_rows.append(_task_row(task))
+            task_rows.append(task_row(task))
         results.append(result)
-    await transaction.insert(_INSERT_TASKS, task_rows)
+    await transaction.insert(INSERT_TASKS, task_rows)
     await transaction.insert(_INSERT_DELIVERIES, delivery_rows)
     return results, counts
 
@@ -325,7 +328,8 @@ def _message_row(task: NewTask, message: NewMessage, resolved: _Resolved) -> tup
     )
 
 
-def _task_row(task: NewTask) -> tuple[object, ...]:
+def task_row(task: NewTask) -> tuple[object, ...]:
+    """A row for `INSERT_TASKS`."""
     return (
         task.task,
         task.app,

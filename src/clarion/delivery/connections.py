@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 
@@ -14,6 +15,10 @@ class Connections(Protocol):
 
     def deliver(self, device: int, message: int, frame: bytes) -> bool:
         """Hand a frame to the device's session; False when it is not connected."""
+        ...
+
+    def broadcast(self, devices: Iterable[int], message: int, frame: bytes) -> int:
+        """Hand one frame to many devices; how many of them are connected."""
         ...
 
     def wake(self, device: int) -> bool:

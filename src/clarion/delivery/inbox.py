@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, delete, func, select, update
 from clarion.channels.message import decode_content
 from clarion.clock import Clock
 from clarion.delivery.frames import push_frame
+from clarion.delivery.gathering import Gathering, Parcel
 from clarion.delivery.hops import Hop, write_hops
 from clarion.delivery.ledger import Count, Event, EventKind, Figure, Ledger
 from clarion.delivery.series import Mark
@@ -145,6 +146,7 @@ class Inbox:
         self._clock = clock
         self._ledger = ledger
         self._sources = tuple(sources)
+        self._parcels = Gathering(writer, self._acked_together)
 
     async def owed(self, device: int, after: int, limit: int) -> list[OwedFrame]:
         """Up to `limit` unexpired frames owed to `device`, in order, with an id over `after`."""
@@ -164,11 +166,19 @@ class Inbox:
 
     def sent(self, device: int, written: Sequence[int]) -> asyncio.Future[None]:
         """Note that messages were written to the device's connection."""
-        return self._writer.submit(self._sent, self._step(device, written), urgent=False)
+        direct = [message for message in written if self._claimed(message) is None]
+        if direct:
+            return self._writer.submit(self._sent, self._step(device, direct), urgent=False)
+        done = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
 
     def acked(self, device: int, acknowledged: Sequence[int]) -> asyncio.Future[None]:
         """Record a device's acks; messages that it was not owed are ignored. Durable when the future is done."""
-        return self._writer.submit(self._acked, self._step(device, acknowledged), urgent=False)
+        step = self._step(device, acknowledged)
+        if any(self._claimed(entry) is not None for entry in acknowledged):
+            return self._parcels.submit(step)
+        return self._writer.submit(self._acked, step, urgent=False)
 
     def _step(self, device: int, ids: Sequence[int]) -> _Step:
         return _Step(device, ids, self._ids.next(), self._clock.now_ms())
@@ -183,7 +193,6 @@ class Inbox:
                 Hop(message, step.hop, step.at, step.device, Stage.SENT, Outcome.WRITTEN)
                 for step in batch
                 for message in step.messages
-                if self._claimed(message) is None
             ],
         )
         return [None] * len(batch)
@@ -198,6 +207,10 @@ class Inbox:
                 await self.settle(transaction, own)
             else:
                 await source.settle(transaction, own)
+        return [None] * len(batch)
+
+    async def _acked_together(self, transaction: Transaction, batch: Sequence[Parcel[_Step]]) -> Sequence[None]:
+        await self._acked(transaction, [step for parcel in batch for step in parcel.open()])
         return [None] * len(batch)
 
     async def settle(self, transaction: Transaction, acks: Sequence[Ack]) -> None:

@@ -79,6 +79,21 @@ class Outcome(Enum):
         "No device has registered or been reported with this id.",
         "Check the device id against PushQueryDeviceState; the message waits until it expires.",
     )
+    NO_DEVICE_OF_PLATFORM = (
+        "no_device_of_platform",
+        "No device of the broadcast's platform has this id, or this user.",
+        "Check the id, and the DeliveryType of the broadcast.",
+    )
+    NOT_IN_AUDIENCE = (
+        "not_in_audience",
+        "The device is not in the audience: PushStatus and the periods ask for another bind or unbind.",
+        "It gets the broadcast if it is bound, or unbound, accordingly before the validity ends.",
+    )
+    PAGE_TO_COME = (
+        "page_to_come",
+        "The broadcast has not got to this device yet.",
+        "Devices are looked up a thousand at a time, in the order in which they registered; ask again in a moment.",
+    )
     NO_CHANNEL = (
         "no_channel",
         "This kind of target needs a vendor channel that is not configured.",

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, select
 
 from clarion.clock import Clock
 from clarion.delivery.accept import DEVICE_TYPES, TargetType
+from clarion.delivery.broadcasts.history import History, history
 from clarion.delivery.states import OPEN, OUTCOMES, MessageStatus, Outcome, Stage
 from clarion.store.database import Database, Row, Transaction
 from clarion.store.queries import Query
@@ -86,7 +87,7 @@ _DEVICE = Query(
 
 
 async def trace(database: Database, clock: Clock, app: int, target: str, msg_key: str) -> Trace | None:
-    """The trace of the newest message with this target and key, or None.
+    """The trace of the newest message with this target and key, else of such a broadcast; or None.
 
     Args:
         database: where it is read.
@@ -96,19 +97,23 @@ async def trace(database: Database, clock: Clock, app: int, target: str, msg_key
         msg_key: the caller's message key.
     """
 
-    async def work(transaction: Transaction) -> tuple[Row, Sequence[Row], Row | None] | None:
+    now = clock.now_ms()
+
+    async def work(transaction: Transaction) -> tuple[Row, Sequence[Row], Row | None] | History | None:
         found = await transaction.fetch_one(_MESSAGE, app=app, target=target, msg_key=msg_key)
         if found is None:
-            return None
+            return await history(transaction, app, target, msg_key, now)
         device = await transaction.fetch_one(_DEVICE, app=app, token=target)
         return found, await transaction.fetch(_HOPS, message=found[0]), device
 
     rows = await database.read(work)
     if rows is None:
         return None
+    if isinstance(rows, History):
+        return _of_broadcast(rows, target, msg_key)
     (message, target_type, status, expires_at, task, name, created_at), hop_rows, device = rows
     current = MessageStatus(status)
-    if current in OPEN and expires_at <= clock.now_ms():
+    if current in OPEN and expires_at <= now:
         current = MessageStatus.MSG_EXPIRED
     steps = [_hop(created_at, Stage.ACCEPTED, Outcome.ON_DISK)]
     if not hop_rows:
@@ -129,6 +134,24 @@ async def trace(database: Database, clock: Clock, app: int, target: str, msg_key
         task_name=name,
         expire=expires_at,
         hops=steps,
+    )
+
+
+def _of_broadcast(found: History, target: str, msg_key: str) -> Trace:
+    done = {Outcome.QUEUED} if found.status is MessageStatus.ACKED else ()
+    return Trace(
+        target=target,
+        msg_key=msg_key,
+        status=int(found.status),
+        status_name=found.status.label,
+        message_id=str(found.task),
+        task_id=str(found.task),
+        task_name=found.name,
+        expire=found.expires_at,
+        hops=[
+            TraceHop(at, stage.value, o.label, None, o.cause, "" if o in done else o.next_step, token)
+            for at, stage, o, token in found.moments
+        ],
     )
 
 

@@ -80,6 +80,23 @@ class MultipleForm(PushForm, rename="pascal", kw_only=True):
     target_msg: list[dict[str, str]] = []
 
 
+class BroadcastForm(PushForm, rename="pascal", kw_only=True):
+    """A PushBroadcast request. `android_channel`: a number, or a word as it came."""
+
+    template_name: str = ""
+    template_key_value: str | None = None
+    msgkey: str = ""
+    push_status: int | None = None
+    bind_period: int | None = None
+    un_bind_period: int | None = None
+    time_mode: int | None = None
+    bind_start_time: int | None = None
+    bind_end_time: int | None = None
+    un_bind_start_time: int | None = None
+    un_bind_end_time: int | None = None
+    android_channel: int | str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class PushReceipt:
     """What the caller is told of an accepted push.

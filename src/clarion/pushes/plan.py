@@ -8,6 +8,7 @@ import msgspec
 
 from clarion.channels.message import PushContent, encode_content
 from clarion.delivery.accept import NewMessage, NewTask, TargetType
+from clarion.delivery.broadcasts.model import Announcement
 from clarion.delivery.series import PushKind
 from clarion.ids import IdGenerator
 
@@ -31,6 +32,7 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
         targets: who gets it; none for a broadcast.
         template: id of the template that the contents were made with.
         template_name: its name.
+        announcement: what makes it a broadcast.
     """
 
     kind: PushKind
@@ -41,6 +43,7 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
     targets: tuple[Target, ...] = ()
     template: int | None = None
     template_name: str | None = None
+    announcement: Announcement | None = None
 
     def task(
         self, app: int, request_id: str, ids: IdGenerator, created_at: int, *, scheduled: bool = False
@@ -68,7 +71,7 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
             name=self.task_name,
             target_type=self.target_type,
             content=contents[0],
-            answer=str(task) if self.kind is PushKind.MULTIPLE else None,
+            answer=str(task) if self.kind in (PushKind.MULTIPLE, PushKind.BROADCAST) else None,
             request_id=request_id,
             created_at=created_at,
             expires_at=created_at + self.validity_seconds * 1000,
@@ -76,4 +79,5 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
             template=self.template,
             template_name=self.template_name,
             scheduled=scheduled,
+            announcement=self.announcement,
         )

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from clarion.clock import Clock
+from clarion.pushes.broadcast import check_broadcast
 from clarion.pushes.launch import Launcher
-from clarion.pushes.model import MultipleForm, PushForm, PushReceipt, SimpleForm, Strategy, TemplateForm
+from clarion.pushes.model import (
+    BroadcastForm,
+    MultipleForm,
+    PushForm,
+    PushReceipt,
+    SimpleForm,
+    Strategy,
+    TemplateForm,
+)
 from clarion.pushes.plan import Plan
 from clarion.pushes.rules import Limits, check_multiple, check_simple, check_template
 from clarion.results import Refusal, ResultCode
@@ -75,6 +84,19 @@ class PushService:
         app = await require_push_app(self._directory, form.app_id, form.workspace_id)
         template = await self._templates.find(app.key, form.template_name)
         return await self._carry_out(app, form, check_multiple(form, template, self._limits), request_id)
+
+    async def push_broadcast(self, form: BroadcastForm, request_id: str) -> PushReceipt:
+        """Accept one message for every device of an audience; Data is the task's id.
+
+        A repeated message key (of the app and platform, within 7 days) gives the first one's id.
+
+        Raises:
+            Refusal: a business rule is broken.
+            StoreUnavailable: it could not be committed; nothing was accepted.
+        """
+        app = await require_push_app(self._directory, form.app_id, form.workspace_id)
+        template = await self._templates.find(app.key, form.template_name)
+        return await self._carry_out(app, form, check_broadcast(form, template, self._limits), request_id)
 
     async def _carry_out(self, app: App, form: PushForm, plan: Plan, request_id: str) -> PushReceipt:
         """The one way of all kinds of push: now, or later, where Data is the id of the schedule."""

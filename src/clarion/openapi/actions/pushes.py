@@ -1,4 +1,4 @@
-"""PushSimple, PushTemplate, PushMultiple, and the parameters that all kinds of push share.
+"""PushSimple, PushTemplate, PushMultiple, PushBroadcast, and the parameters that all kinds of push share.
 
 Source: request parameters of the push actions; the names are those on the wire (docs/coverage.md).
 """
@@ -13,7 +13,7 @@ import msgspec
 from clarion.openapi.envelopes import Envelope
 from clarion.openapi.registry import VERSIONS, Action, Call, Handler
 from clarion.openapi.schema import Kind, Parameter
-from clarion.pushes.model import MultipleForm, PushForm, PushReceipt, SimpleForm, TemplateForm
+from clarion.pushes.model import BroadcastForm, MultipleForm, PushForm, PushReceipt, SimpleForm, TemplateForm
 from clarion.pushes.service import PushService
 from clarion.tenants.model import Role
 
@@ -69,6 +69,20 @@ MULTIPLE = (
     Parameter("TemplateName", required=True),
     Parameter("TargetMsg", Kind.STRUCTS, required=True),
 )
+BROADCAST = (
+    Parameter("TemplateName", required=True),
+    Parameter("TemplateKeyValue"),
+    Parameter("Msgkey", required=True),
+    Parameter("PushStatus", Kind.LONG),
+    Parameter("BindPeriod", Kind.INT),
+    Parameter("UnBindPeriod", Kind.LONG),
+    Parameter("TimeMode", Kind.INT),
+    Parameter("BindStartTime", Kind.LONG),
+    Parameter("BindEndTime", Kind.LONG),
+    Parameter("UnBindStartTime", Kind.LONG),
+    Parameter("UnBindEndTime", Kind.LONG),
+    Parameter("AndroidChannel", Kind.LENIENT),
+)
 
 F = TypeVar("F", bound=PushForm)
 
@@ -83,6 +97,7 @@ def push_actions(service: PushService) -> list[Action]:
         ("PushSimple", (*SHARED, *SIMPLE, *ACTIVITY, *SMS), SimpleForm, service.push_simple),
         ("PushTemplate", (*SHARED, *TEMPLATE, *ACTIVITY, *SMS), TemplateForm, service.push_template),
         ("PushMultiple", (*SHARED, *MULTIPLE, *ACTIVITY), MultipleForm, service.push_multiple),
+        ("PushBroadcast", (*SHARED, *BROADCAST), BroadcastForm, service.push_broadcast),
     )
     return [
         Action(name, VERSIONS, Role.PUSH, Envelope.PUSH, parameters, _handler(form, push))  # type: ignore[arg-type]

@@ -1,0 +1,145 @@
+"""The way of a broadcast from its commit to its last page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from clarion.channels.message import PushContent
+from clarion.clock import Clock
+from clarion.delivery.accept import Accepted, NewTask
+from clarion.delivery.broadcasts.courier import Courier
+from clarion.delivery.broadcasts.inbox import BroadcastInbox
+from clarion.delivery.broadcasts.log import OpenLog, entry_of
+from clarion.delivery.broadcasts.model import BroadcastState
+from clarion.delivery.broadcasts.notes import Notes
+from clarion.delivery.broadcasts.planner import UNFINISHED, Planner
+from clarion.delivery.broadcasts.receipts import BroadcastReceipts
+from clarion.delivery.broadcasts.retention import BroadcastRetention
+from clarion.delivery.broadcasts.revoke import Revocation, Revoked, revoke_broadcasts
+from clarion.delivery.broadcasts.seen import SeenCursors
+from clarion.delivery.connections import Connections
+from clarion.delivery.ledger import Ledger
+from clarion.ids import IdGenerator
+from clarion.store.database import Database, Transaction
+from clarion.store.group import GroupWriter
+
+POLL_SECONDS = 2.0
+"""How long a broadcast that another process accepted, or that a crash left, may go unnoticed."""
+
+_AT_ONCE = 50
+"""Most broadcasts that take turns."""
+
+
+class Broadcasts:
+    """All that there is to broadcasts once they are accepted.
+
+    Args:
+        database: to read from.
+        writer: shares its transactions with the pushes, so that a page never holds one up for long.
+        connections: the connected devices.
+        ledger: counts.
+        ids: numbers of recalls.
+        clock: validity and times.
+        retention_days: how long broadcasts are kept.
+
+    Attributes:
+        inbox: what devices are owed.
+        receipts: what devices tell.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        writer: GroupWriter,
+        connections: Connections,
+        ledger: Ledger,
+        ids: IdGenerator,
+        clock: Clock,
+        retention_days: int = 30,
+    ) -> None:
+        notes = Notes()
+        self._database = database
+        self._writer = writer
+        self._ids = ids
+        self._clock = clock
+        self._log = OpenLog(database, clock)
+        self._planner = Planner(ledger, clock)
+        self._courier = Courier(database, self._log, connections, notes)
+        self._seen = SeenCursors(writer, clock, notes)
+        self._retention = BroadcastRetention(writer, clock, retention_days)
+        self._news = asyncio.Event()
+        self._recalls = asyncio.Event()
+        self.receipts = BroadcastReceipts(self._log, ledger, notes)
+        self.inbox = BroadcastInbox(self._log, self.receipts, notes)
+
+    async def open(self) -> None:
+        """Read what is open; to be done before the first device connects."""
+        self._courier.begin(await self._log.refresh())
+        self._news.set()
+
+    def announce(self, order: NewTask, content: PushContent, accepted: Accepted) -> None:
+        """Begin with a broadcast that was just committed."""
+        if not accepted.repeated:
+            self._log.put([entry_of(order, content)])
+            self._news.set()
+
+    async def revoke(self, app: int, task: int) -> Revoked | None:
+        """Stop a broadcast and recall it from the devices that have it; None when the app has no such broadcast.
+
+        It is on disk when this returns: nobody gets the broadcast any more. Connected devices are told at once,
+        others when they connect, for a week. A repeat changes nothing.
+
+        Raises:
+            StoreUnavailable: it could not be committed.
+        """
+        asked = Revocation(app, task, self._ids.next(), self._clock.now_ms())
+        result = await self._writer.submit(revoke_broadcasts, asked)
+        if result is not None:
+            await self._log.refresh()
+            self._recalls.set()
+        return result
+
+    async def tend(self) -> bool:
+        """Keep up with other processes and with devices that wait; at most `POLL_SECONDS` after the last time."""
+        await _heard(self._recalls)
+        await self._courier.catch_up(await self._log.refresh())
+        await self._seen.flush()
+        return False
+
+    async def work(self) -> bool:
+        """Wait for a broadcast, for `POLL_SECONDS` at most; then write pages in turn until none is left."""
+        await _heard(self._news)
+        turns = deque(await self._unfinished(0))
+        while turns:
+            task = turns.popleft()
+            step = await self._writer.submit(self._planner.write_pages, task)
+            await self._courier.hand_over(step)
+            if step.state is BroadcastState.RUNNING:
+                turns.append(task)
+            if self._news.is_set() and len(turns) < _AT_ONCE:
+                self._news.clear()
+                turns.extend(await self._unfinished(max(turns, default=task)))
+        return False
+
+    async def retain(self) -> int:
+        """Delete a little of what is past retention; how many rows."""
+        return await self._retention.retain()
+
+    async def _unfinished(self, after: int) -> Sequence[int]:
+        async def work(transaction: Transaction) -> Sequence[int]:
+            rows = await transaction.fetch(UNFINISHED, after=after, limit=_AT_ONCE)
+            return [task for (task,) in rows]
+
+        return await self._database.read(work)
+
+
+async def _heard(event: asyncio.Event) -> None:
+    """Wait for `event`, for `POLL_SECONDS` at most."""
+    try:
+        async with asyncio.timeout(POLL_SECONDS):
+            await event.wait()
+    except TimeoutError:
+        pass
+    event.clear()
