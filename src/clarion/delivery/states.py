@@ -96,8 +96,8 @@ class Outcome(Enum):
     )
     NO_CHANNEL = (
         "no_channel",
-        "This kind of target needs a vendor channel that is not configured.",
-        "The message waits until it expires.",
+        "A live activity is reached through the APNs channel alone, and that is not set up.",
+        "Nothing is sent: the message waits for the channel until it expires.",
     )
     WRITTEN = (
         "written",
