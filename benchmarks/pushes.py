@@ -7,7 +7,7 @@ import json
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 from urllib.parse import urlencode
 
@@ -22,7 +22,7 @@ _DEADLINE = 120.0
 
 
 def push_request(server: BenchServer, delivery_type: int, target: str, msg_key: str) -> bytes:
-    """A signed PushSimple as bytes on the wire, as the Python SDK sends it (common parameters in the query)."""
+    """A signed PushSimple as bytes on the wire."""
     business = {
         "AppId": APP_ID,
         "WorkspaceId": WORKSPACE_ID,
@@ -38,13 +38,18 @@ def push_request(server: BenchServer, delivery_type: int, target: str, msg_key: 
         "Silent": "0",
         "NotifyType": "notify",
     }
-    values = signed(server.key.key_id, server.key.secret.decode(), "PushSimple", business, "POST")
+    return rpc_request(server, "PushSimple", business)
+
+
+def rpc_request(server: BenchServer, action: str, business: Mapping[str, str]) -> bytes:
+    """A signed request as bytes on the wire, as the Python SDK sends it (common parameters in the query)."""
+    values = signed(server.key.key_id, server.key.secret.decode(), action, business, "POST")
     query = urlencode({name: value for name, value in values.items() if name not in business})
     body = urlencode(business).encode()
     head = (
         f"POST /?{query} HTTP/1.1\r\nHost: {HOST}:{server.api_port}\r\n"
         "User-Agent: AlibabaCloud (Linux;x86_64) Python/3.11.7 Core/2.16.1\r\nAccept-Encoding: identity\r\n"
-        "Accept: */*\r\nx-acs-action: PushSimple\r\nx-acs-version: 2019-08-21\r\nx-sdk-invoke-type: normal\r\n"
+        f"Accept: */*\r\nx-acs-action: {action}\r\nx-acs-version: 2019-08-21\r\nx-sdk-invoke-type: normal\r\n"
         f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

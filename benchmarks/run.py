@@ -32,6 +32,7 @@ _SECONDS, _ALL_SECONDS, _PATIENCE = 150.0, 270.0, 10.0
 
 BENCHMARKS: Mapping[str, str] = {
     "push_rate": "Pushes a second",
+    "multiple": "Targets of PushMultiple a second",
     "latency": "Latency from push to device",
     "link_memory": "Memory of a connection",
     "link_fanout": "One message to many devices",

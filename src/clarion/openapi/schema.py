@@ -8,9 +8,11 @@ when the parameter is optional and is refused when it is required.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import msgspec
@@ -25,7 +27,7 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
 _WORDS = {"true": True, "True": True, "false": False, "False": False}
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,14})")
 _DECIMAL = re.compile(r"-?[0-9]{1,15}\.[0-9]{1,17}")
-_INDEX = re.compile(r"[0-9]{1,9}")
+_INDEX = re.compile(r"[0-9]{1,9}").fullmatch
 _Parts: TypeAlias = "list[tuple[str, str]]"
 _Reader: TypeAlias = "Callable[[Parameter, str], Any]"
 _NUMBER_BITS = {"int": 31, "long": 63}
@@ -121,12 +123,11 @@ class Schema:
 
     def _members(self, sent: Mapping[str, str]) -> dict[str, _Parts]:
         """What was sent as `Name.…` for compound parameters: the rest of each name, and the text."""
-        members: dict[str, _Parts] = {}
+        members: dict[str, _Parts] = defaultdict(list)
         for name, text in sent.items():
-            if "." in name:
-                head, _, path = name.partition(".")
-                if head in self._compounds:
-                    members.setdefault(self._compounds[head].name, []).append((path, text))
+            head, dot, path = name.partition(".")
+            if dot and head in self._compounds:
+                members[self._compounds[head].name].append((path, text))
         return members
 
 
@@ -175,12 +176,12 @@ def _read_structs(parameter: Parameter, text: str) -> list[dict[str, str]] | Non
 
 
 def _rebuild_structs(parameter: Parameter, parts: _Parts) -> list[dict[str, str]]:
-    entries: dict[int, dict[str, str]] = {}
+    entries: dict[int, dict[str, str]] = defaultdict(dict)
     for path, text in parts:
         index, _, field = path.partition(".")
-        if not _INDEX.fullmatch(index) or not field:
+        if not _INDEX(index) or not field:
             raise _invalid(parameter)
-        entries.setdefault(int(index), {})[_capitalised(field)] = text
+        entries[int(index)][_capitalised(field)] = text
     return [entries[index] for index in sorted(entries)]
 
 
@@ -243,6 +244,7 @@ def _with_lists(node: Any) -> Any:
     return {name: _with_lists(member) for name, member in node.items()}
 
 
+@lru_cache(maxsize=1024)
 def _capitalised(field: str) -> str:
     return field[:1].upper() + field[1:]
 

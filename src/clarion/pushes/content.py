@@ -83,19 +83,21 @@ def shared_content(form: PushForm) -> dict[str, Any]:
 def check_size(content: PushContent) -> None:
     """Whether the message fits in every channel. Raises `Refusal` 3031, 3043, 3050."""
     try:
-        text, whole = content.content.encode(), encode_content(content)
+        size = len(encode_content(content))
     except UnicodeEncodeError:
         raise Refusal(ResultCode.REQUEST_SHOULD_BE_UTF8) from None
-    if len(text) > MAX_MESSAGE_BYTES:
+    if size > MAX_MESSAGE_BYTES:
+        size -= _size_of(content.icons) + _size_of(content.images)
+    if size <= MAX_MESSAGE_BYTES:
+        return
+    if len(content.content.encode()) > MAX_MESSAGE_BYTES:
         raise Refusal(
             ResultCode.SINGLE_PUSH_CONTENT_TOO_LONG, f"Content is over {MAX_MESSAGE_BYTES} bytes of UTF-8"
         )
-    size = len(whole) - _size_of(content.icons) - _size_of(content.images)
-    if size > MAX_MESSAGE_BYTES:
-        raise Refusal(
-            ResultCode.MSG_PAYLOAD_TOO_LONG,
-            f"title, content and parameters make {size} bytes, {MAX_MESSAGE_BYTES} are allowed",
-        )
+    raise Refusal(
+        ResultCode.MSG_PAYLOAD_TOO_LONG,
+        f"title, content and parameters make {size} bytes, {MAX_MESSAGE_BYTES} are allowed",
+    )
 
 
 def _size_of(addresses: dict[str, str]) -> int:

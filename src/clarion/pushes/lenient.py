@@ -28,13 +28,13 @@ _decode = msgspec.json.Decoder().decode
 def parse_map(text: str) -> dict[str, Any] | None:
     """The map that `text` is, or None when it is none. Keys are text; values are JSON values."""
     value = parse_value(text)
-    return {str(key): item for key, item in value.items()} if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else None
 
 
 def parse_value(text: str) -> Any:
     """The JSON value or Python literal that `text` is; None when it is neither (or is null)."""
     value = _parse(text)
-    return value if _storable(value, MAX_DEPTH) else None
+    return value if _is_harmless(text) or _storable(value, MAX_DEPTH) else None
 
 
 def _parse(text: str) -> Any:
@@ -78,6 +78,12 @@ def _plain_key(key: Any) -> Any:
     if isinstance(key, str | int | float):
         return _plain(key, 1)
     raise TypeError(type(key).__name__)
+
+
+def _is_harmless(text: str) -> bool:
+    """Whether the value of `text` must be storable: without an escape no NUL and no lone surrogate gets through
+    `_parse`, and what has so few brackets is not too deep."""
+    return "\\" not in text and sum(map(text.count, "[{(")) <= MAX_DEPTH
 
 
 def _storable(value: Any, depth: int) -> bool:

@@ -29,7 +29,7 @@ from clarion.pushes.lenient import parse_map
 from clarion.pushes.model import MultipleForm, PushForm, SimpleForm, Strategy, TemplateForm
 from clarion.pushes.plan import Plan, Target
 from clarion.results import Refusal, ResultCode
-from clarion.templates.model import Template, TemplateText, filled
+from clarion.templates.model import Filler, Template, TemplateText, filled
 from clarion.text import is_text
 
 MAX_TARGETS = 10
@@ -138,10 +138,11 @@ def check_multiple(form: MultipleForm, template: Template | None, limits: Limits
     if template is None:
         raise Refusal(ResultCode.TEMPLATE_NOT_EXIST, "make it with CreateTemplate, or check TemplateName")
     base = template_content(template.text, form)
+    filler = Filler(template.text)
     targets, contents = [], []
     for entry in entries:
         targets.append(check_target(entry.get("Target", ""), entry.get("MsgKey", ""), target_type))
-        contents.append(_content_of(entry, template.text, base))
+        contents.append(_content_of(entry, filler, base))
     return Plan(
         PushKind.MULTIPLE,
         task_name,
@@ -154,8 +155,8 @@ def check_multiple(form: MultipleForm, template: Template | None, limits: Limits
     )
 
 
-def _content_of(entry: dict[str, str], template: TemplateText, base: PushContent) -> PushContent:
-    text = filled(template, map_of("TargetMsg.N.TemplateKeyValue", entry.get("TemplateKeyValue")))
+def _content_of(entry: dict[str, str], filler: Filler, base: PushContent) -> PushContent:
+    text = filler.fill(map_of("TargetMsg.N.TemplateKeyValue", entry.get("TemplateKeyValue")))
     inner = check_extended_params(
         entry.get("ExtendedParams"), MAX_INNER_PARAMS, ResultCode.MULTIPLE_INNER_EXTEND_PARAM_TO_MUCH
     )
@@ -222,7 +223,7 @@ def check_targets(text: str, target_type: TargetType) -> tuple[Target, ...]:
 
 def check_target(target: str, msg_key: Any, target_type: TargetType) -> Target:
     """One target with its message key. Raises `Refusal` 3021, 3028, 3054."""
-    if isinstance(msg_key, int | float) and not isinstance(msg_key, bool):
+    if not isinstance(msg_key, str | bool) and isinstance(msg_key, int | float):
         msg_key = str(msg_key)
     if not target.strip() or msg_key is None or msg_key == "":
         raise Refusal(ResultCode.TOKEN_OR_USERID_NULL)

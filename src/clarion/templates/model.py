@@ -96,25 +96,49 @@ def check_text(text: TemplateText, description: str) -> None:
             )
 
 
+class Filler:
+    """A template that was read once, to be filled many times.
+
+    Attributes:
+        names: of the placeholders in title, content and address.
+    """
+
+    __slots__ = ("_parts", "_text", "names")
+
+    def __init__(self, text: TemplateText) -> None:
+        self._text = text
+        # Every second piece of a part is the name of a placeholder.
+        self._parts = [_PLACEHOLDER.split(part) for part in (text.title, text.content, text.uri)]
+        self.names = frozenset(name for pieces in self._parts for name in pieces[1::2])
+
+    def fill(self, values: Mapping[str, Any]) -> TemplateText:
+        """The template with its placeholders replaced; what was put in is not looked at again.
+
+        Raises:
+            Refusal: 3023 when a placeholder has no value; the hint names it.
+        """
+        missing = [name for name in self.names if values.get(name) is None]
+        if missing:
+            raise Refusal(ResultCode.TEMPLATEKV_NOT_ENOUGH, f"no value for #{min(missing)}#")
+        texts = {name: as_text(values[name]) for name in self.names}
+        title, content, uri = (_joined(pieces, texts) for pieces in self._parts)
+        return msgspec.structs.replace(self._text, title=title, content=content, uri=uri)
+
+
+def _joined(pieces: list[str], texts: Mapping[str, str]) -> str:
+    whole = pieces.copy()
+    whole[1::2] = [texts[name] for name in pieces[1::2]]
+    return "".join(whole)
+
+
 def placeholders(text: TemplateText) -> frozenset[str]:
     """Names of the placeholders in title, content and address."""
-    return frozenset(name for part in (text.title, text.content, text.uri) for name in _PLACEHOLDER.findall(part))
+    return Filler(text).names
 
 
 def filled(text: TemplateText, values: Mapping[str, Any]) -> TemplateText:
-    """The template with its placeholders replaced; what was put in is not looked at again.
-
-    Raises:
-        Refusal: 3023 when a placeholder has no value; the hint names it.
-    """
-    missing = sorted(name for name in placeholders(text) if values.get(name) is None)
-    if missing:
-        raise Refusal(ResultCode.TEMPLATEKV_NOT_ENOUGH, f"no value for #{missing[0]}#")
-
-    def fill(part: str) -> str:
-        return _PLACEHOLDER.sub(lambda found: as_text(values[found[1]]), part)
-
-    return msgspec.structs.replace(text, title=fill(text.title), content=fill(text.content), uri=fill(text.uri))
+    """A template that is filled once; see `Filler.fill`."""
+    return Filler(text).fill(values)
 
 
 def as_text(value: Any) -> str:
