@@ -8,16 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from clarion.channels.message import PushContent
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The vendor took the message; `vendor_id` is its name there, with which it can be recalled."""
+    """The vendor took the message.
+
+    Attributes:
+        vendor_id: its name there, with which it can be recalled and receipts are matched; may be empty.
+        notes: what of the message this vendor has no place for, or what was cut, for the trace.
+    """
 
     vendor_id: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,26 +80,68 @@ class Unknown:
 SendOutcome = Accepted | InvalidToken | Retry | RateLimited | PayloadError | ConfigError | Unknown
 
 
-@dataclass(frozen=True, slots=True)
-class VendorTarget:
-    """A device as a vendor knows it.
+class Envelope(NamedTuple):
+    """One message for one device, on its way to a vendor.
 
     Attributes:
+        message: internal id of the message; the same again when it is sent again. Of a broadcast, that of its task.
+        device: internal number of the device.
         token: the vendor's token of the device.
-        message: internal id of its message; the same again when it is sent again.
+        msg_key: the caller's message key.
+        task: id of the task.
         expires_at: end of validity, ms.
+        content: the message; the same object for all envelopes that share it.
+        attempt: 1 for the first time.
     """
 
-    token: str
     message: int
+    device: int
+    token: str
+    msg_key: str
+    task: int
     expires_at: int
+    content: PushContent
+    attempt: int = 1
 
 
-class Sender(Protocol):
-    """Sends through a vendor."""
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What trying a channel's credentials showed.
 
-    async def send(self, app: int, content: PushContent, targets: Sequence[VendorTarget]) -> Sequence[SendOutcome]:
-        """Send one message to many devices of an app; an outcome for each, in their order."""
+    Attributes:
+        ok: whether the vendor takes them.
+        text: what it said, and what to change.
+        expires_at: when a certificate or secret ends, ms; None if it does not, or that cannot be told.
+    """
+
+    ok: bool
+    text: str
+    expires_at: int | None = None
+
+
+class VendorChannel(Protocol):
+    """The way of one app to one vendor. Nothing is raised for what a vendor says or does.
+
+    Attributes:
+        batch: how many envelopes are best handed over at once.
+    """
+
+    batch: int
+
+    async def send(self, envelopes: Sequence[Envelope]) -> Sequence[SendOutcome]:
+        """Send; an outcome for each envelope, in their order. Envelopes may have different contents."""
+        ...
+
+    async def recall(self, copies: Sequence[VendorCopy]) -> Sequence[RecallOutcome]:
+        """Take back what the vendor took; an outcome for each, in their order."""
+        ...
+
+    async def check(self) -> Check:
+        """Try the credentials without reaching any device."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is under way for a few seconds, and close all connections."""
         ...
 
 
