@@ -87,10 +87,12 @@ _MARK_ACKED = Query(
         .values(
             status=int(MessageStatus.ACKED),
             status_at=bindparam("at"),
-            marks=messages.c.marks.bitwise_or(int(Mark.ARRIVED)),
+            marks=messages.c.marks.bitwise_or(int(Mark.ARRIVED)).bitwise_or(
+                messages.c.marks.bitwise_and(int(Mark.ARRIVED)) * int(Mark.ARRIVED_BEFORE)
+            ),
         )
         .where(terms.any_of(messages.c.message, "acked"), messages.c.status < int(MessageStatus.ACKED))
-        .returning(messages.c.app, messages.c.task, messages.c.message, messages.c.series)
+        .returning(messages.c.app, messages.c.task, messages.c.message, messages.c.series, messages.c.marks)
     ),
     lists=("acked",),
 )
@@ -225,11 +227,12 @@ class Inbox:
         for device, message in settled:
             ack = steps[device, message]
             trace.append(Hop(message, ack.hop, ack.at, device, Stage.ACKED, Outcome.DELIVERED))
-        for app, task, message, series in await transaction.fetch(_MARK_ACKED, acked=list(devices), at=now):
+        for app, task, message, series, marks in await transaction.fetch(_MARK_ACKED, acked=list(devices), at=now):
             counts.append(Count(app, task, message, series, Figure.SUCCESS))
-            counts.append(Count(app, task, message, series, Figure.ARRIVAL))
             events.append(Event(app, message, devices[message], EventKind.STATUS, now))
-            events.append(Event(app, message, devices[message], EventKind.ARRIVE, now))
+            if not marks & Mark.ARRIVED_BEFORE:
+                counts.append(Count(app, task, message, series, Figure.ARRIVAL))
+                events.append(Event(app, message, devices[message], EventKind.ARRIVE, now))
         await write_hops(transaction, trace)
         await self._ledger.count(transaction, counts, now)
         await self._ledger.tell(transaction, events)

@@ -28,6 +28,8 @@ class Mark(IntFlag):
     OPENED = 2
     IGNORED = 4
     RECALLED = 8
+    ARRIVED_BEFORE = 16
+    """It had arrived before it was acknowledged: another device had it, but lost its user meanwhile."""
 
 
 _PLATFORM_CODES: dict[Platform | None, int] = {
