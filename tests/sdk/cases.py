@@ -12,8 +12,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tools.generate_docs import registry
-
 from clarion.link.protocol import Push
 from tests.support.tenants import APP_ID, TENANT_ID, WORKSPACE_ID
 
@@ -176,8 +174,7 @@ _FIRES = {
 }
 _CANCEL = {**APP, "UniqueIds": DATA, "Type": 0}
 
-_SERVED = {action.name for action in registry()}
-_EVERY: Mapping[str, Parameters] = {
+EVERY: Mapping[str, Parameters] = {
     "PushSimple": FULL,
     "PushTemplate": FULL_TEMPLATE,
     "PushMultiple": FULL_MULTIPLE,
@@ -221,7 +218,6 @@ _EVERY: Mapping[str, Parameters] = {
     "GetTemplate": _NAMED,
     "ListTemplatePage": {**TENANT, "CurrentPage": 1, "PageSize": 1},
 }
-EVERY = {name: parameters for name, parameters in _EVERY.items() if name in _SERVED}
 """For each action a request with every parameter."""
 
 _MULTIPLE = (("PushMultiple", FULL_MULTIPLE),)
@@ -229,7 +225,7 @@ _TIMED = (("PushSimple", {**FULL, **TIMED}),)
 _CREATED = (("CreateTemplate", CREATE),)
 BEFORE: Mapping[str, tuple[tuple[str, Parameters], ...]] = {
     "PushUnBind": (("PushBind", BIND),),
-    "PushQueryDeviceState": (("PushReport", _EVERY["PushReport"]), ("PushBind", BIND)),
+    "PushQueryDeviceState": (("PushReport", EVERY["PushReport"]), ("PushBind", BIND)),
     "RevokePushMessage": (("PushSimple", FULL),),
     "RevokePushTask": _MULTIPLE,
     "QueryPushAnalysisCoreIndex": _MULTIPLE,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.sdk.cases import Ask
-from tests.sdk.furniture import furnish
+from tests.sdk.furniture import make_apps, make_templates
 from tests.sdk.python import common, send
 from tests.support.devices import Device, register_many
 from tests.support.server import ServerProcess
@@ -45,8 +45,9 @@ def tenants(sdk_data_dir: Path) -> Tenants:
 
 @pytest.fixture(scope="session")
 def server(sdk_data_dir: Path, tenants: Tenants) -> Iterator[ServerProcess]:
+    make_apps(sdk_data_dir)
     with ServerProcess(sdk_data_dir) as running:
-        furnish(running, _asking(running, tenants))
+        make_templates(_asking(running, tenants))
         yield running
 
 

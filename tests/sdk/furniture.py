@@ -3,32 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from tests.sdk.cases import CREATE, WINNERS, Ask, code_of
-from tests.sdk.refusals import FULL_APP_ID
-from tests.support.server import ServerProcess, run_clarion
-from tests.support.tenants import WORKSPACE_ID
+from tests.sdk.refusals import BUSY_APP_ID, FULL_APP_ID, OFF_APP_ID
+from tests.support.server import run_clarion
+from tests.support.tenants import APP_ID, WORKSPACE_ID
 
 MOST_TEMPLATES = 100
+SAMPLE_APP_ID = "ONEX570DA89211720"
+"""The app of some samples in the API's documentation; others take `APP_ID`."""
 
 SAMPLE_TEMPLATES: Mapping[str, str] = {
     "template1024": "Hello #name#. Congratulations to you for winning RMB #money#.",
     "testTemplate": "Hello #name#. Congratulations to you for winning RMB #money#.",
     "broadcastTemplate": "This is an announcement: #content#.",
 }
-"""Templates of the samples in the API's documentation."""
+"""Templates of these samples."""
 
 
-def furnish(server: ServerProcess, ask: Ask) -> None:
-    """Make it all, once for a server."""
+def make_apps(data_dir: Path) -> None:
+    """Make the apps with the command line."""
+    for app_id in (OFF_APP_ID, BUSY_APP_ID, FULL_APP_ID, SAMPLE_APP_ID):
+        _clarion(data_dir, "create", app_id)
+    _clarion(data_dir, "set", OFF_APP_ID, "--push-api", "off")
+    _clarion(data_dir, "set", BUSY_APP_ID, "--requests-per-second", "1")
+
+
+def make_templates(ask: Ask) -> None:
+    """Make the templates with the API."""
     _template(ask, {**CREATE, "TemplateName": WINNERS})
-    for name, content in SAMPLE_TEMPLATES.items():
-        sample = {"TemplateName": name, "DescInfo": "sample", "Title": "sample", "Content": content}
-        _template(ask, {"AppId": CREATE["AppId"], "WorkspaceId": WORKSPACE_ID, **sample})
-    run_clarion(server.data_dir, "app", "create", "--app-id", FULL_APP_ID, "--workspace-id", WORKSPACE_ID)
+    for app_id in (APP_ID, SAMPLE_APP_ID):
+        for name, content in SAMPLE_TEMPLATES.items():
+            sample = {"TemplateName": name, "DescInfo": "sample", "Title": "sample", "Content": content}
+            _template(ask, {"AppId": app_id, "WorkspaceId": WORKSPACE_ID, **sample})
     for number in range(MOST_TEMPLATES):
         _template(ask, {**CREATE, "AppId": FULL_APP_ID, "TenantId": "", "TemplateName": f"t{number}"})
+
+
+def _clarion(data_dir: Path, command: str, app_id: str, *options: str) -> None:
+    names = ("--app-id", app_id, "--workspace-id", WORKSPACE_ID)
+    done = run_clarion(data_dir, "app", command, *names, *options)
+    assert done.returncode == 0, done.stderr
 
 
 def _template(ask: Ask, parameters: dict[str, Any]) -> None:
