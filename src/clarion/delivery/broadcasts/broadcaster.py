@@ -102,15 +102,24 @@ class Broadcasts:
         return result
 
     async def tend(self) -> bool:
-        """Keep up with other processes and with devices that wait; at most `POLL_SECONDS` after the last time."""
+        """Wait for a recall, for `POLL_SECONDS` at most; then keep up."""
         await _heard(self._recalls)
-        await self._courier.catch_up(await self._log.refresh())
-        await self._seen.flush()
+        await self.keep_up()
         return False
 
     async def work(self) -> bool:
-        """Wait for a broadcast, for `POLL_SECONDS` at most; then write pages in turn until none is left."""
+        """Wait for a broadcast, for `POLL_SECONDS` at most; then write its pages."""
         await _heard(self._news)
+        await self.write_pages()
+        return False
+
+    async def keep_up(self) -> None:
+        """Bring to connected devices what other processes did; wake those that wait; move their cursors."""
+        await self._courier.catch_up(await self._log.refresh())
+        await self._seen.flush()
+
+    async def write_pages(self) -> None:
+        """Write a page of each unfinished broadcast in turn, until all are finished."""
         turns = deque(await self._unfinished(0))
         while turns:
             task = turns.popleft()
@@ -121,7 +130,6 @@ class Broadcasts:
             if self._news.is_set() and len(turns) < _AT_ONCE:
                 self._news.clear()
                 turns.extend(await self._unfinished(max(turns, default=task)))
-        return False
 
     async def retain(self) -> int:
         """Delete a little of what is past retention; how many rows."""

@@ -66,6 +66,8 @@ class Courier:
 
     async def hand_over(self, step: Step) -> None:
         """Bring a page that was just committed here to its devices."""
+        if self._log.get(step.task) is None:
+            return  # another process accepted it; `catch_up` will know it
         async with self._handing:
             if self._reached.get(step.task, 0) == step.before:
                 await self._offer(step.task, step.devices)
