@@ -14,7 +14,9 @@ from aiohttp import (
     ClientConnectorDNSError,
     ClientConnectorError,
     ClientError,
+    ClientOSError,
     ClientResponse,
+    ClientResponseError,
     ClientSession,
     ClientSSLError,
     ClientTimeout,
@@ -107,7 +109,8 @@ _CAUSES: tuple[tuple[type[Exception], str], ...] = (
     (ClientConnectorDNSError, "its name is not known"),
     (ClientConnectorError, "cannot be reached"),
     (ServerDisconnectedError, "closed the connection"),
-    (ConnectionError, "broke the connection"),
+    (ClientOSError, "broke the connection"),
+    (ClientResponseError, "answered something else than HTTP"),
 )
 
 
