@@ -238,9 +238,11 @@ class TestTask:
 
     async def test_a_task_of_an_older_version(self, system: System) -> None:
         """It did not write down where its messages begin."""
+        await system.push("bob", key="another")
         task = await self._push(system, "bob", "ann")
         await system.writer.submit(_forget_first, None)
         assert await self._revoke(system, task) == Revocation(withdrawn=2)
+        assert await system.status("bob", "another") != REVOKED
 
     async def test_refusals(self, system: System, clock: ManualClock) -> None:
         task = await self._push(system, "bob")
@@ -435,6 +437,8 @@ class TestUpkeep:
         await system.ack(device)
         for key in ("a", "b"):
             await revoke(system, token, key)
+        rows = await system.rows("SELECT revocation FROM revocations ORDER BY revocation")
+        assert not any(system.recalls.claims(entry) for (entry,) in rows)  # none was handed out
         first, second = await system.owed_ids(device)
         await system.inbox.acked(device, [first])
         system.recalls.forget()
@@ -523,6 +527,18 @@ class TestRace:
             assert await one.status(f"user{n}") == REVOKED
             assert await frames(one, device) == []
         assert await one.count("deliveries") == 0
+        await self._close(nodes)
+
+    async def test_two_revocations_of_one_message(self, nodes: tuple[System, System]) -> None:
+        one = nodes[0]
+        device, token = await one.device()
+        for n in range(30):
+            await one.push(token, key=f"{n}", kind=ANDROID)
+        await one.ack(device)
+        for n in range(30):
+            results = await asyncio.gather(*(revoke(node, token, f"{n}") for node in nodes))
+            assert sorted(results) == [NOTHING, Revocation(recalled=1)]
+        assert await one.count("revocations") == 30
         await self._close(nodes)
 
     async def test_many_revocations_of_the_same_messages(

@@ -87,11 +87,7 @@ _ANY = Query(select(revocations.c.device).where(revocations.c.expires_at > bindp
 _OWING = Query(
     lambda terms: (
         select(revocations.c.device)
-        .where(
-            terms.any_of(revocations.c.device, "devices"),
-            revocations.c.revocation < bindparam("before"),
-            revocations.c.expires_at > bindparam("now"),
-        )
+        .where(terms.any_of(revocations.c.device, "devices"), revocations.c.revocation < bindparam("before"))
         .distinct()
     ),
     lists=("devices",),
@@ -194,11 +190,10 @@ class Recalls:
         """Wake those of the connected devices that are owed a recall for longer than `grace_seconds`; how many."""
         if self._idle:
             return 0
-        now = self._clock.now_ms()
-        before = first_id_at(now - int(grace_seconds * 1000))
+        before = first_id_at(self._clock.now_ms() - int(grace_seconds * 1000))
 
         async def work(transaction: Transaction) -> Sequence[Row]:
-            return await transaction.fetch(_OWING, devices=connected, before=before, now=now)
+            return await transaction.fetch(_OWING, devices=connected, before=before)
 
         owing = await self._database.read(work)
         for (device,) in owing:
