@@ -234,7 +234,10 @@ def commands(page: Path) -> list[list[str]]:
     return [found[1].split() for line in lines if (found := re.match(r"(?:\.venv/bin/)?clarion (.+)", line))]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/clients.md", "docs/guarantees.md", "docs/operations.md"])
+COMMAND_PAGES = ["README.md", "docs/callbacks.md", "docs/clients.md", "docs/guarantees.md", "docs/operations.md"]
+
+
+@pytest.mark.parametrize("page", COMMAND_PAGES)
 def test_commands_are_as_the_program_takes_them(page: str) -> None:
     found = commands(ROOT / page)
     assert found
@@ -248,7 +251,7 @@ def test_commands_are_as_the_program_takes_them(page: str) -> None:
         assert {word for word in rest if word.startswith("--")} <= options, words
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/clients.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/callbacks.md", "docs/clients.md"])
 def test_python_in_the_pages_compiles(page: str) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL)
     assert blocks

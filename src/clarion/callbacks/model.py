@@ -9,13 +9,14 @@ import hashlib
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
 
 from clarion.callbacks.signature import Signer
-from clarion.channels.registry import BY_LABEL, Channel
+from clarion.channels.registry import Channel
 from clarion.delivery.series import Series
 from clarion.delivery.states import MessageStatus
 
@@ -26,6 +27,8 @@ MAX_URL = 2048
 MAX_ANSWER = 1024
 
 _LABELS = {int(status): status.label for status in MessageStatus}
+_ACKED = int(MessageStatus.ACKED)
+_UNKNOWN = int(MessageStatus.NONE)
 _MAX_BACK_OFF_DOUBLINGS = 16
 
 
@@ -98,19 +101,25 @@ class Entry(NamedTuple):
 def event_of(entry: Entry) -> CallbackEvent | None:
     """The event that a row stands for; None if its message is past retention, or its broadcast's device is gone."""
     if entry.target is not None:
-        channel = Series.of(entry.series or 0).channel
+        channel = _channel_of(entry.series or 0)
         return _event(entry, entry.msg_key, entry.target, entry.task, entry.status, channel)
     if entry.broadcast_key is not None and entry.token is not None:
         # A broadcast has no status; a device that tells of one has it.
-        channel = BY_LABEL.get(entry.device_channel or "", Channel.LINK)
-        return _event(entry, entry.broadcast_key, entry.token, entry.message, MessageStatus.ACKED, channel)
+        channel = entry.device_channel or Channel.LINK.label
+        return _event(entry, entry.broadcast_key, entry.token, entry.message, _ACKED, channel)
     return None
 
 
+@cache
+def _channel_of(series: int) -> str | None:
+    channel = Series.of(series).channel
+    return channel.label if channel else None
+
+
 def _event(
-    entry: Entry, msg_key: str | None, target: str, task: int | None, status: int | None, channel: Channel | None
+    entry: Entry, msg_key: str | None, target: str, task: int | None, status: int | None, channel: str | None
 ) -> CallbackEvent:
-    number = MessageStatus.NONE if status is None else status
+    number = _UNKNOWN if status is None else status
     return CallbackEvent(
         id=str(entry.event),
         type=entry.kind,
@@ -118,10 +127,10 @@ def _event(
         target=target,
         message_id=str(entry.message),
         task_id=str(task),
-        status=int(number),
+        status=number,
         status_desc=_LABELS.get(number, str(number)),
         timestamp=entry.at,
-        channel=channel.label if channel else None,
+        channel=channel,
         device=entry.token,
     )
 
@@ -189,7 +198,7 @@ def make_batch(app_id: str, workspace_id: str, entries: Iterable[Entry], now: in
 
 def trial_batch(app_id: str, workspace_id: str, event: int, now: int) -> Batch:
     """A batch with one event of the type `test`, which is of no message."""
-    entry = Entry(event, "test", now, 0, 0, "test", "test", MessageStatus.ACKED, 0, None, None, None)
+    entry = Entry(event, "test", now, 0, 0, "test", "test", _ACKED, 0, None, None, None)
     return make_batch(app_id, workspace_id, [entry], now)
 
 
