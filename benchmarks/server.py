@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from benchmarks.figures import BenchmarkFailed, stage
-from clarion.app import open_foundation
+from clarion.app import Foundation, open_foundation
 from clarion.channels.registry import Platform
 from clarion.delivery.binding import Binder
 from clarion.delivery.ledger import Ledger
@@ -41,6 +41,9 @@ APP_ID, WORKSPACE_ID = "BENCH", "default"
 HOST = "127.0.0.1"
 SERVER_CORE, CLIENT_CORE = min(os.sched_getaffinity(0)), max(os.sched_getaffinity(0))
 _START_SECONDS, _STOP_SECONDS = 30.0, 30.0
+
+Furnish = Callable[[Foundation], Awaitable[None]]
+"""Puts more into a store before its server starts."""
 
 
 class _Ready(msgspec.Struct):
@@ -106,13 +109,22 @@ def pinned(core: int) -> Iterator[None]:
 
 
 @contextmanager
-def running_server(*, devices: int = 0, tls: bool = False) -> Iterator[BenchServer]:
-    """A server with a new store on `SERVER_CORE`; it is stopped and its data are removed at the end."""
+def running_server(
+    *, devices: int = 0, tls: bool = False, database: str = "", furnish: Furnish | None = None
+) -> Iterator[BenchServer]:
+    """A server with a new store on `SERVER_CORE`; it is stopped and its data are removed at the end.
+
+    Args:
+        devices: how many are registered.
+        tls: whether its ports speak TLS.
+        database: URL of an empty PostgreSQL database; SQLite if empty.
+        furnish: puts more into the store.
+    """
     raise_file_limit()
     with tempfile.TemporaryDirectory(prefix="clarion-bench-") as folder:
         data_dir = Path(folder) / "data"
-        key, registered = asyncio.run(_furnish(data_dir, devices))
-        settings = {"LINK_CONNECTIONS_PER_ADDRESS": "100000"}
+        key, registered = asyncio.run(_furnish(data_dir, database, devices, furnish))
+        settings = {"LINK_CONNECTIONS_PER_ADDRESS": "100000", "DATABASE_URL": database}
         if tls:
             settings |= _certificate(Path(folder))
         stage("starting the server")
@@ -130,9 +142,12 @@ def running_server(*, devices: int = 0, tls: bool = False) -> Iterator[BenchServ
                 _stop(process)
 
 
-async def _furnish(data_dir: Path, count: int) -> tuple[AccessKey, list[Registration]]:
+async def _furnish(
+    data_dir: Path, database_url: str, count: int, furnish: Furnish | None
+) -> tuple[AccessKey, list[Registration]]:
     """Make an app, a key and devices through the services, as the program's own commands do."""
-    foundation = await open_foundation(load_settings({"data_dir": str(data_dir)}, environment={}))
+    settings = load_settings({"data_dir": str(data_dir), "database_url": database_url}, environment={})
+    foundation = await open_foundation(settings)
     try:
         tenants, directory, database = foundation.tenants, foundation.directory, foundation.database
         await tenants.create_app(APP_ID, WORKSPACE_ID)
@@ -150,6 +165,8 @@ async def _furnish(data_dir: Path, count: int) -> tuple[AccessKey, list[Registra
         )
         registered = await asyncio.gather(*(service.register(app.key, Platform.ANDROID) for _ in range(count)))
         await writer.drain()
+        if furnish is not None:
+            await furnish(foundation)
         return key, registered
     finally:
         await foundation.database.close()

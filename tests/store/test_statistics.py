@@ -346,9 +346,23 @@ class TestSelection:
         for selection in (Selection(*fields) for fields in selections):
             wanted = [0] * len(Figure)
             for count in counts:
-                if selection.admits(Series.of(count.series)):
+                series = Series.of(count.series)
+                parts = zip((selection.kind, selection.platform, selection.channel), series, strict=True)
+                if all(part is None or part is own for part, own in parts):
                     wanted[count.figure] += count.by
             assert await _sums(system, selection) == tuple(wanted)
+
+    async def test_of_ios_what_was_delivered_is_the_base_of_the_open_rate(self, system: System) -> None:
+        for platform, channel in ((Platform.IOS, Channel.APNS), (Platform.ANDROID, Channel.LINK)):
+            series = Series(PushKind.SIMPLE, platform, channel).code
+            figures = Sums(10, 8, 0, 2, 0) if platform is Platform.IOS else Sums(10, 9, 8, 4, 0)
+            for figure, by in zip(Figure, figures, strict=True):
+                await _count(system, Count(system.app.key, 1, system.ids.next(), series, figure, by))
+        rates = [
+            (await _index(system, Selection(platform=platform))).open_rate
+            for platform in (Platform.IOS, Platform.ANDROID, None, Platform.HARMONY)
+        ]
+        assert rates == [25.0, 50.0, 37.5, 0.0]
 
     async def test_one_task(self, system: System) -> None:
         device, _ = await system.device("bob")

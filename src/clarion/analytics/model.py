@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from clarion.channels.registry import PLATFORMS, Channel, Platform
-from clarion.delivery.series import PushKind, Series
+from clarion.delivery.series import PushKind, pattern
 from clarion.pushes.content import invalid
 from clarion.tenants.calendar import day_of
 
@@ -51,10 +51,6 @@ class Sums(NamedTuple):
     opened: int = 0
     ignored: int = 0
 
-    def plus(self, other: Iterable[int]) -> Sums:
-        """Both together."""
-        return Sums(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
-
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -77,39 +73,39 @@ class Selection:
             _word("Type", kind, KIND_WORDS),
         )
 
-    def admits(self, series: Series) -> bool:
-        """Whether messages of this series count."""
-        return (
-            self.platform in (None, series.platform)
-            and self.channel in (None, series.channel)
-            and self.kind in (None, series.kind)
-        )
+    @property
+    def pattern(self) -> tuple[int, int]:
+        """The series that count, as `delivery.series.pattern` has them."""
+        return pattern(self.kind, self.platform, self.channel)
 
 
 @dataclass(frozen=True, slots=True)
 class CoreIndex:
-    """The figures of a selection, with its rates in percent (0 to 100, two decimals; 0 of nothing is 0)."""
+    """The figures of a selection, with its rates in percent (0 to 100, two decimals; 0 of nothing is 0).
+
+    Attributes:
+        sums: the figures.
+        seen: the messages that a user can have seen, the base of the open rate: those that arrived and, as iOS apps
+            report no arrivals, all of iOS that were delivered.
+    """
 
     sums: Sums
-    arrival_rate: float
-    open_rate: float
-    ignore_rate: float
+    seen: int
 
+    @property
+    def arrival_rate(self) -> float:
+        """Of what was delivered."""
+        return _rate(self.sums.arrival, self.sums.success)
 
-def core_index(counted: Iterable[tuple[Series, Sums]], selection: Selection) -> CoreIndex:
-    """Add up what the selection admits.
+    @property
+    def open_rate(self) -> float:
+        """Of what users can have seen."""
+        return _rate(self.sums.opened, self.seen)
 
-    iOS apps report no arrivals, so of them all delivered messages count as the base of the open rate; of the
-    others those that arrived.
-    """
-    sums, seen = Sums(), 0
-    for series, counts in counted:
-        if selection.admits(series):
-            sums = sums.plus(counts)
-            seen += counts.success if series.platform is Platform.IOS else counts.arrival
-    return CoreIndex(
-        sums, _rate(sums.arrival, sums.success), _rate(sums.opened, seen), _rate(sums.ignored, sums.arrival)
-    )
+    @property
+    def ignore_rate(self) -> float:
+        """Of what arrived."""
+        return _rate(self.sums.ignored, self.sums.arrival)
 
 
 def _rate(part: int, base: int) -> float:
@@ -205,14 +201,6 @@ def task_id(text: str) -> int:
     if not (digits.isascii() and digits.isdigit() and len(digits) < 19):
         invalid("TaskId must be the number that a multiple or broadcast push was answered with")
     return int(digits)
-
-
-def added(rows: Iterable[Sequence[int]]) -> Sums:
-    """All rows of figures together."""
-    sums = Sums()
-    for row in rows:
-        sums = sums.plus(row)
-    return sums
 
 
 def _word(name: str, text: str | None, words: Mapping[str, V]) -> V | None:

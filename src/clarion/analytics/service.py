@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, func, select, text, tuple_
+from sqlalchemy import Select, Table, bindparam, case, delete, func, select, text, tuple_
+from sqlalchemy.sql import ColumnElement
 
 from clarion.analytics.model import (
     CoreIndex,
@@ -15,12 +16,11 @@ from clarion.analytics.model import (
     Sums,
     TaskDetail,
     TaskEntry,
-    added,
     check_time,
-    core_index,
 )
+from clarion.channels.registry import Platform
 from clarion.clock import Clock
-from clarion.delivery.series import PushKind, Series
+from clarion.delivery.series import PushKind, pattern
 from clarion.ids import first_id_at
 from clarion.pushes.content import invalid
 from clarion.store.database import Database, Row, Transaction
@@ -38,17 +38,33 @@ STEP_ROWS = 500
 
 _DAY_MS = 24 * 3600 * 1000
 
-_FIGURES = (*(func.sum(day_counters.c[name]) for name in Sums._fields),)
+_IOS_MASK, _IOS_BITS = pattern(None, Platform.IOS, None)
+
+
+def _sums(counters: Table, *more: ColumnElement[int]) -> Select[Any]:
+    """The figures of the series of a pattern, and how many messages users can have seen."""
+    figures = counters.c
+    is_ios = figures.series.bitwise_and(_IOS_MASK) == _IOS_BITS
+    seen = case((is_ios, figures.success), else_=figures.arrival)
+    parts = [*(figures[name] for name in Sums._fields), seen]
+    return select(*(func.coalesce(func.sum(part), 0) for part in parts), *more).where(
+        figures.series.bitwise_and(bindparam("mask")) == bindparam("bits")
+    )
+
+
 _OF_DAYS = Query(
-    select(day_counters.c.series, *_FIGURES)
-    .where(
+    _sums(day_counters).where(
         day_counters.c.app == bindparam("app"),
         day_counters.c.day >= bindparam("first"),
         day_counters.c.day <= bindparam("last"),
     )
-    .group_by(day_counters.c.series)
 )
 _OF_TASK = Query(
+    _sums(task_counters, func.coalesce(func.max(task_counters.c.changed_at), 0)).where(
+        task_counters.c.task == bindparam("task")
+    )
+)
+_TASK = Query(
     select(task_counters.c.series, *(task_counters.c[name] for name in Sums._fields), task_counters.c.changed_at)
     .where(task_counters.c.task == bindparam("task"))
     .order_by(task_counters.c.series)
@@ -131,15 +147,20 @@ class AnalyticsService:
         zone = time_zone(app.time_zone)
         days = Days.between(start_ms, end_ms, zone)
 
-        async def work(transaction: Transaction) -> Sequence[Row]:
+        mask, bits = selection.pattern
+
+        async def work(transaction: Transaction) -> Row | None:
             if task is None:
-                return await transaction.fetch(_OF_DAYS, app=app.key, first=days.first, last=days.last)
+                return await transaction.fetch_one(
+                    _OF_DAYS, app=app.key, first=days.first, last=days.last, mask=mask, bits=bits
+                )
             accepted = (await _require_task(transaction, app, task)).created_at
             if not days.first <= day_of(accepted, zone) <= days.last:
-                return []
-            return await transaction.fetch(_OF_TASK, task=task)
+                return None
+            return await transaction.fetch_one(_OF_TASK, task=task, mask=mask, bits=bits)
 
-        return core_index(_by_series(await self._database.read(work)), selection)
+        figures = _figures(await self._database.read(work))
+        return CoreIndex(Sums(*figures[:5]), figures[5])
 
     async def tasks(
         self, app: App, start_ms: int, page: Page, task: int | None = None, name: str | None = None
@@ -176,16 +197,17 @@ class AnalyticsService:
             Refusal: 3028 when the app has no such task.
         """
 
-        async def work(transaction: Transaction) -> tuple[_Task, Sequence[Row]]:
-            return await _require_task(transaction, app, task), await transaction.fetch(_OF_TASK, task=task)
+        async def work(transaction: Transaction) -> tuple[_Task, Row | None]:
+            found = await _require_task(transaction, app, task)
+            return found, await transaction.fetch_one(_OF_TASK, task=task, mask=0, bits=0)
 
-        found, rows = await self._database.read(work)
+        found, row = await self._database.read(work)
+        figures = _figures(row)
         if found.broadcast and found.ended_at is None:
             ended_at = self._clock.now_ms()
         else:
-            ended_at = max((row[-1] for row in rows), default=0)
-        ended_at = max(ended_at, found.ended_at or 0, found.created_at)
-        return TaskDetail(task, added(row[1:-1] for row in rows), found.created_at, ended_at)
+            ended_at = max(figures[-1], found.ended_at or 0, found.created_at)
+        return TaskDetail(task, Sums(*figures[:5]), found.created_at, ended_at)
 
     async def forget(self) -> int:
         """Delete counts of days that are over `KEEP_DAYS` old, a step for each app; how many rows."""
@@ -210,9 +232,8 @@ async def _require_task(transaction: Transaction, app: App, task: int) -> _Task:
     return _Task(row[2], row[3] is not None, row[4])
 
 
-def _by_series(rows: Sequence[Row]) -> list[tuple[Series, Sums]]:
-    """Rows of a series' code and its five figures, with whatever follows."""
-    return [(Series.of(row[0]), Sums(*map(int, row[1:6]))) for row in rows]
+def _figures(row: Row | None) -> list[int]:
+    return [0] * (len(Sums._fields) + 1) if row is None else [int(figure) for figure in row]
 
 
 async def _forget(transaction: Transaction, batch: Sequence[_Old]) -> Sequence[int]:

@@ -40,6 +40,8 @@ _PLATFORM_CODES: dict[Platform | None, int] = {
 }
 _PLATFORMS_BY_CODE = {code: platform for platform, code in _PLATFORM_CODES.items()}
 _NO_CHANNEL = 15
+_PLATFORM_BITS = 3 << 2
+_CHANNEL_BITS = 15 << 4
 
 KIND_BITS = 3
 """The part of a code that is the kind."""
@@ -84,6 +86,18 @@ _CODES = {
 def series_code(kind: int, platform: str | None, channel: str | None) -> int:
     """The code of a series by the names that the tables have: a `Platform`'s and a `Channel`'s label."""
     return _CODES[kind, platform, channel]
+
+
+def pattern(kind: PushKind | None, platform: Platform | None, channel: Channel | None) -> tuple[int, int]:
+    """A mask, and what it leaves of the codes of just those series that have all these parts. None: any."""
+    mask = bits = 0
+    if kind is not None:
+        mask, bits = KIND_BITS, kind.value
+    if platform is not None:
+        mask, bits = mask | _PLATFORM_BITS, bits | _PLATFORM_CODES[platform] << 2
+    if channel is not None:
+        mask, bits = mask | _CHANNEL_BITS, bits | channel.third_channel << 4
+    return mask, bits
 
 
 def kind_of(code: int) -> int:

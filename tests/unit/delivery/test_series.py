@@ -3,7 +3,7 @@ from __future__ import annotations
 from itertools import product
 
 from clarion.channels.registry import Channel, Platform
-from clarion.delivery.series import CODE_BITS, PLACELESS, PushKind, Series, kind_of, series_code
+from clarion.delivery.series import CODE_BITS, PLACELESS, PushKind, Series, kind_of, pattern, series_code
 from clarion.ids import MAX_NODE
 
 ALL = [Series(*fields) for fields in product(PushKind, (None, *Platform), (None, *Channel))]
@@ -31,3 +31,12 @@ def test_by_names_of_the_tables() -> None:
     for series in ALL:
         names = [part.label if part else None for part in (series.platform, series.channel)]
         assert series_code(series.kind, *names) == series.code
+
+
+def test_a_pattern_picks_those_with_all_its_parts() -> None:
+    for wanted in product((None, *PushKind), (None, *Platform), (None, *Channel)):
+        mask, bits = pattern(*wanted)
+        for series in ALL:
+            fits = all(part is None or part is own for part, own in zip(wanted, series, strict=True))
+            assert (series.code & mask == bits) == fits
+            assert ((series.code | MAX_NODE << CODE_BITS) & mask == bits) == fits
