@@ -281,9 +281,9 @@ def _pairs(option: str, texts: Iterable[str] | None) -> dict[str, str]:
 def _compare(variables: str, text: TemplateText) -> None:
     declared = {name.strip() for name in variables.split(",") if name.strip()}
     found = set(_names(text))
-    if variables.strip() and declared != found:
-        differing = [("declared, not in the texts: ", declared - found), ("not declared: ", found - declared)]
-        _warn("--variables differs; " + "; ".join(label + _listed(names) for label, names in differing if names))
+    if declared and declared != found:
+        differing = (("not in the texts", declared - found), ("not declared", found - declared))
+        _warn("variables differ: " + "; ".join(f"{what}: {_listed(names)}" for what, names in differing if names))
 
 
 def _names(text: TemplateText) -> list[str]:
@@ -329,6 +329,8 @@ def _print(title: str, template: Template, *, as_json: bool) -> None:
     if as_json:
         print_json(fields)
         return
-    fields["placeholders"] = ", ".join(fields["placeholders"])
     del fields["createdAt"], fields["modifiedAt"]
-    print_fields(title, {name: value for name, value in fields.items() if value not in ("", {}, 0)})
+    fields["placeholders"] = ", ".join(fields["placeholders"])
+    for pictures in ("icons", "images"):
+        fields[pictures] = " ".join(f"{key}={url}" for key, url in fields[pictures].items())
+    print_fields(title, {name: value for name, value in fields.items() if value})
