@@ -37,8 +37,8 @@ MAX_ATTEMPTS = 5
 """How often a fire is tried that fails for reasons of its own."""
 
 _LEASE = "scheduler"
-_LEASE_SECONDS = 5.0
-_RENEW_MS = 2_500
+_LEASE_SECONDS = 2.0
+_RENEW_MS = 1_000
 _LONGEST_BACK_OFF = 60.0
 _PAGE = 100
 _FIRST = -1, ""
