@@ -10,7 +10,7 @@ import argparse
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from types import SimpleNamespace
@@ -39,10 +39,14 @@ from clarion.results import ResultCode
 from clarion.schedules.model import MOVES as FIRE_MOVES
 from clarion.schedules.model import FireState
 from clarion.settings import PREFIX, Settings
+from tools import coverage_table as tested
 from tools import doc_facts as facts
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "clarion"
+PUSHES = ("simple", "template", "multiple", "broadcast")
+MOST_TESTS = 4
+"""Most tests that are named in one place of a page."""
 
 Parts = Mapping[str, str]
 """Generated texts of one document, by name."""
@@ -89,7 +93,7 @@ def _diagram(moves: Mapping[Any, frozenset[Any]], first: list[Any], label: Calla
 
 def errors() -> Parts:
     """Every code that a caller, a device or an operator can meet."""
-    given, raised = _used("ResultCode"), _used("GatewayFault")
+    given, raised = used("ResultCode"), used("GatewayFault")
     return {
         "result codes": table(
             ("code", "name", "text", "when", "today"),
@@ -120,14 +124,14 @@ def errors() -> Parts:
     }
 
 
-def _used(enum: str) -> frozenset[str]:
+def used(enum: str) -> frozenset[str]:
     """Members of an enum that the program names anywhere, which is: can give."""
     found = re.compile(rf"\b{enum}\.([A-Z0-9_]+)")
     return frozenset(name for file in SOURCE.rglob("*.py") for name in found.findall(file.read_text("utf-8")))
 
 
 def coverage() -> Parts:
-    """Every action and version, and the parameters of those that are served."""
+    """Every action and version; parameters, result codes and tests of those that are served."""
     served = {action.name: action for action in registry()}
     return {
         "actions": table(
@@ -143,7 +147,10 @@ def coverage() -> Parts:
                 for name, versions, does in facts.ACTIONS
             ),
         ),
-        "parameters": "\n\n".join(f"### {name}\n\n{_parameters(action)}" for name, action in served.items()),
+        "parameters": "\n\n".join(
+            f"### {name}\n\n{_versions(name)}\n\n{_parameters(action)}\n\n{_codes(name)}"
+            for name, action in served.items()
+        ),
     }
 
 
@@ -151,23 +158,48 @@ def _parameters(action: Action) -> str:
     flattened = "JSON or flattened"
     texts = {Kind.ANY: flattened, Kind.STATE: flattened, Kind.LENIENT: "long or text", Kind.STRUCTS: "list"}
     return table(
-        ("parameter", "type", "required", "today"),
+        ("parameter", "type", "required", "today", "tests"),
         (
             (
                 code(parameter.name),
                 texts.get(parameter.kind, parameter.kind.value),
                 "yes" if parameter.required else "",
                 facts.PARAMETERS.get(f"{action.name}.{parameter.name}", facts.PARAMETERS.get(parameter.name, "")),
+                _tests(tested.tests_of_parameter(action.name, parameter.name)),
             )
             for parameter in action.schema.parameters
         ),
     )
 
 
-def registry() -> Registry:
-    """The actions of a server, with nothing behind them."""
-    kinds = ("simple", "template", "multiple", "broadcast")
-    nothing = cast(Any, SimpleNamespace(**dict.fromkeys(f"push_{kind}" for kind in kinds)))
+def _versions(name: str) -> str:
+    tests = [test for version in VERSIONS for test in tested.tests_of_version(name, version)]
+    return f"Versions: {_tests(tests)}."
+
+
+def _codes(name: str) -> str:
+    return table(
+        ("code", "name", "tests"),
+        (
+            (
+                code(tested.success_code(name) if r is ResultCode.SUCCESS else r.code),
+                r.name,
+                _tests(tested.tests_of_code(name, r)),
+            )
+            for r in tested.codes_of(name)
+        ),
+    )
+
+
+def _tests(names: Sequence[str]) -> str:
+    """Names of tests; those of the file that has most stand without it."""
+    shown = [code(name.removeprefix(f"{tested.FILE}::")) for name in names[:MOST_TESTS]]
+    return ", ".join(shown) + (f" and {more} more" if (more := len(names) - MOST_TESTS) > 0 else "")
+
+
+def registry(behind: Any = None) -> Registry:
+    """The actions of a server, with `behind` them in the place of every capability."""
+    nothing: Any = behind or SimpleNamespace(**dict.fromkeys(f"push_{kind}" for kind in PUSHES))
     return Registry(
         [
             *push_actions(nothing),

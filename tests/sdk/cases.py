@@ -172,7 +172,7 @@ _FIRES = {
     "PageNumber": 1,
     "PageSize": 10,
 }
-_CANCEL = {**APP, "UniqueIds": DATA, "Type": 0}
+_CANCEL = {**TENANT, "UniqueIds": DATA, "Type": 0}
 
 EVERY: Mapping[str, Parameters] = {
     "PushSimple": FULL,
@@ -211,7 +211,7 @@ EVERY: Mapping[str, Parameters] = {
     "QueryPushAnalysisTaskDetail": {**TENANT, "TaskId": DATA},
     "QueryPushSchedulerList": {**_FIRES, "TenantId": TENANT_ID},
     "QueryMpsSchedulerList": _FIRES,
-    "CancelPushScheduler": {**_CANCEL, "TenantId": TENANT_ID},
+    "CancelPushScheduler": _CANCEL,
     "CancelMpsScheduler": _CANCEL,
     "CreateTemplate": CREATE,
     "DeleteTemplate": _NAMED,
@@ -320,6 +320,18 @@ def prepared(ask: Ask, action: str) -> Parameters:
         data = answer.get("Data") or answer.get("PushResult", {}).get("Data", "")
     filled: Parameters = fill(EVERY[action], fresh, data)
     return filled
+
+
+def flat(parameters: Parameters) -> dict[str, Any]:
+    """A request as it goes over the wire: `TargetMsg.1.Target` …, maps as JSON."""
+    sent: dict[str, Any] = {}
+    for name, value in parameters.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            for number, entry in enumerate(value, 1):
+                sent |= {f"{name}.{number}.{field}": member for field, member in entry.items()}
+        else:
+            sent[name] = json.dumps(value) if isinstance(value, dict | list) else value
+    return sent
 
 
 def code_of(answer: Mapping[str, Any]) -> str:

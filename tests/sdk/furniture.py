@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from clarion.app import Foundation
+from clarion.tenants.service import AppChange
 from tests.sdk.cases import CREATE, WINNERS, Ask, code_of
 from tests.sdk.refusals import BUSY_APP_ID, FULL_APP_ID, OFF_APP_ID
 from tests.support.server import run_clarion
-from tests.support.tenants import APP_ID, WORKSPACE_ID
+from tests.support.tenants import APP_ID, WORKSPACE_ID, in_foundation
 
 MOST_TEMPLATES = 100
 SAMPLE_APP_ID = "ONEX570DA89211720"
@@ -24,11 +26,17 @@ SAMPLE_TEMPLATES: Mapping[str, str] = {
 
 
 def make_apps(data_dir: Path) -> None:
-    """Make the apps with the command line."""
-    for app_id in (OFF_APP_ID, BUSY_APP_ID, FULL_APP_ID, SAMPLE_APP_ID):
-        _clarion(data_dir, "create", app_id)
-    _clarion(data_dir, "set", OFF_APP_ID, "--push-api", "off")
-    _clarion(data_dir, "set", BUSY_APP_ID, "--requests-per-second", "1")
+    """Make the apps; a push API is switched off with the command line."""
+
+    async def work(foundation: Foundation) -> None:
+        for app_id in (OFF_APP_ID, BUSY_APP_ID, FULL_APP_ID, SAMPLE_APP_ID):
+            await foundation.tenants.create_app(app_id, WORKSPACE_ID)
+        await foundation.tenants.change_app(BUSY_APP_ID, WORKSPACE_ID, AppChange(requests_per_second=1))
+
+    in_foundation(work, data_dir)
+    names = ("--app-id", OFF_APP_ID, "--workspace-id", WORKSPACE_ID)
+    done = run_clarion(data_dir, "app", "set", *names, "--push-api", "off")
+    assert done.returncode == 0, done.stderr
 
 
 def make_templates(ask: Ask) -> None:
@@ -40,12 +48,6 @@ def make_templates(ask: Ask) -> None:
             _template(ask, {"AppId": app_id, "WorkspaceId": WORKSPACE_ID, **sample})
     for number in range(MOST_TEMPLATES):
         _template(ask, {**CREATE, "AppId": FULL_APP_ID, "TenantId": "", "TemplateName": f"t{number}"})
-
-
-def _clarion(data_dir: Path, command: str, app_id: str, *options: str) -> None:
-    names = ("--app-id", app_id, "--workspace-id", WORKSPACE_ID)
-    done = run_clarion(data_dir, "app", command, *names, *options)
-    assert done.returncode == 0, done.stderr
 
 
 def _template(ask: Ask, parameters: dict[str, Any]) -> None:

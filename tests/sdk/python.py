@@ -14,6 +14,7 @@ from aliyunsdkcore.client import AcsClient
 from aliyunsdkcore.request import CommonRequest
 from darabonba.runtime import RuntimeOptions  # type: ignore[import-untyped]
 
+from tests.sdk.cases import flat
 from tests.support.server import Address
 from tests.support.tenants import Key
 
@@ -27,20 +28,9 @@ def common(action: str, parameters: dict[str, Any], version: str = NEWEST) -> Co
     """A request of the core's own, for any action."""
     request = CommonRequest(version=version, action_name=action, product="mPaaS")
     request.set_method("POST")
-    for name, value in parameters.items():
-        for flat, text in _flattened(name, value):
-            request.add_body_params(flat, text)
+    for name, value in flat(parameters).items():
+        request.add_body_params(name, value)
     return request
-
-
-def _flattened(name: str, value: Any) -> list[tuple[str, Any]]:
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        return [
-            (f"{name}.{number}.{field}", member)
-            for number, entry in enumerate(value, 1)
-            for field, member in entry.items()
-        ]
-    return [(name, json.dumps(value) if isinstance(value, dict | list) else value)]
 
 
 def packaged(action: str, parameters: dict[str, Any]) -> Any:

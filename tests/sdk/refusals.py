@@ -363,8 +363,8 @@ _TEMPLATES = [
 
 
 def _busy(actions: Iterable[str]) -> list[Case]:
-    change = {"AppId": BUSY_APP_ID, "TenantId": ""}
-    return [case for action in actions for case in _cases(action, EVERY[action], ("8011", change))]
+    busy = {"AppId": BUSY_APP_ID}
+    return [case for name in actions for case in _cases(name, {**EVERY[name], "TenantId": ""}, ("8011", busy))]
 
 
 REFUSALS = [*_PUSHES, *_DEVICES, *_LATER, *_TEMPLATES, *_busy(EVERY)]

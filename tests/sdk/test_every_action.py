@@ -9,7 +9,7 @@ import pytest
 from alibabacloud_mpaas20201028.client import Client
 
 from clarion.openapi.registry import VERSIONS
-from tests.sdk.cases import EVERY, FILLED, REFUSED, Ask, check_members, code_of, prepared
+from tests.sdk.cases import EVERY, FILLED, REFUSED, Ask, check_members, code_of, flat, prepared
 from tests.sdk.python import PACKAGED, common, packaged, send, setters, tea_client, tea_request, tea_send
 from tests.sdk.python import tea_send_untyped as untyped
 from tests.sdk.refusals import REFUSALS, Case, case_name
@@ -109,7 +109,7 @@ def test_typed_refusal(tea: Ask, case: Case) -> None:
 @by_action
 async def test_text_that_is_not_utf8(server: ServerProcess, tenants: Tenants, action: str) -> None:
     """No SDK sends it, so this is signed by hand."""
-    texts = {name: str(value) for name, value in EVERY[action].items()} | {"WorkspaceId": "\udcd6\udcd0"}
+    texts = {**flat(EVERY[action]), "WorkspaceId": "\udcd6\udcd0"}
     async with Connection(server.api) as connection:
         answer = await connection.post(form(sign(tenants.push, action, texts)))
     assert (answer.status, answer.code) == (200, "3031")
