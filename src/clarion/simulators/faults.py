@@ -51,7 +51,8 @@ class Fault(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=
     Attributes:
         channel: label of the channel it concerns.
         kind: what goes wrong.
-        token: only requests for this device token; with `code`, only this token of a batch.
+        token: only requests for this device token (in their path, headers or body); with `code`, only this token of
+            a batch.
         app: only requests with this app id, package or project in their path, headers or body.
         path: only paths that contain this text.
         skip: how many requests it lets pass first.
@@ -62,6 +63,7 @@ class Fault(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=
         body: of `status`.
         retry_after: seconds in a `Retry-After` header.
         code: of `code`.
+        since: of `code`, where a vendor tells since when a token is not good, ms; None for the time of the answer.
     """
 
     channel: str
@@ -77,6 +79,11 @@ class Fault(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=
     body: str = ""
     retry_after: int | None = None
     code: str = ""
+    since: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind is FaultKind.CODE and not self.code:
+            raise ValueError("a fault of kind `code` needs a `code`")
 
 
 class FaultBook:
@@ -106,6 +113,10 @@ class FaultBook:
         """The faults that are set."""
         return list(self._faults)
 
+    def concerns(self, channel: str) -> bool:
+        """Whether any fault is set for a channel."""
+        return any(fault.channel == channel for fault in self._faults)
+
     def strike(self, channel: str, kinds: Iterable[FaultKind], *, path: str = "", app: str = "") -> list[Fault]:
         """The faults of these kinds that concern a request, which counts as one more for each of them.
 
@@ -113,7 +124,7 @@ class FaultBook:
             channel: label of the channel.
             kinds: the kinds that the caller can carry out.
             path: of the request.
-            app: whatever of the request may name the app.
+            app: whatever of the request may name the app or a device.
         """
         wanted = frozenset(kinds)
         return [
@@ -121,22 +132,27 @@ class FaultBook:
             for fault in self._faults
             if fault.channel == channel
             and fault.kind in wanted
-            and fault.token is None
-            and (fault.path is None or fault.path in path)
-            and (fault.app is None or fault.app in app)
+            and (fault.token is None or fault.token in app)
+            and _meant(fault, path, app)
             and self._counts(fault)
         ]
 
-    def code_for(self, channel: str, token: str) -> str | None:
+    def code_for(self, channel: str, token: str, *, path: str = "", app: str = "") -> str | None:
         """The vendor's code that a `code` fault sets for a token, or None; counts as one for the fault."""
+        fault = self.code_fault(channel, token, path=path, app=app)
+        return None if fault is None else fault.code
+
+    def code_fault(self, channel: str, token: str, *, path: str = "", app: str = "") -> Fault | None:
+        """As `code_for`, with all that the fault says."""
         for fault in self._faults:
             if (
                 fault.channel == channel
                 and fault.kind is FaultKind.CODE
                 and fault.token in (None, token)
+                and _meant(fault, path, app)
                 and self._counts(fault)
             ):
-                return fault.code
+                return fault
         return None
 
     def _counts(self, fault: Fault) -> bool:
@@ -145,3 +161,7 @@ class FaultBook:
         if number <= 0 or number % fault.every:
             return False
         return fault.count is None or number // fault.every <= fault.count
+
+
+def _meant(fault: Fault, path: str, app: str) -> bool:
+    return (fault.path is None or fault.path in path) and (fault.app is None or fault.app in app)
