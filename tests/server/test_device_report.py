@@ -42,7 +42,7 @@ async def _figures(connection: Connection, tenants: Tenants) -> Figures:
     return {name: value for name, value in data.items() if name.endswith("Num")}
 
 
-def _body(secret: str, token: str, events: list[ReportedEvent], **changes: object) -> dict[str, Any]:
+def _body(secret: str, token: str, events: list[ReportedEvent], /, **changes: object) -> dict[str, Any]:
     """A signed report; `changes` are made after signing."""
     now, nonce = SystemClock().now_ms(), secrets.token_hex(16)
     signature = sign_report(secret.encode(), APP_ID, WORKSPACE_ID, token, events, timestamp=now, nonce=nonce)
