@@ -34,6 +34,7 @@ BENCHMARKS: Mapping[str, str] = {
     "push_rate": "Pushes a second",
     "multiple": "Targets of PushMultiple a second",
     "latency": "Latency from push to device",
+    "schedules": "Schedules due at once",
     "link_memory": "Memory of a connection",
     "link_fanout": "One message to many devices",
 }
