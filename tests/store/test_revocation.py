@@ -9,9 +9,11 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import text
 
+from clarion.callbacks.service import CallbackService
 from clarion.channels.base import NotRecallable, Recalled, RecallOutcome, RecallUnknown, VendorCopy
 from clarion.channels.registry import Channel
 from clarion.clock import ManualClock
+from clarion.delivery.accept import TargetType
 from clarion.delivery.hops import Hop, write_hops
 from clarion.delivery.recalls import STEP_ROWS
 from clarion.delivery.states import MessageStatus, Outcome, Stage
@@ -187,6 +189,29 @@ class TestMessage:
                 await system.revocations.revoke_message(app_id, "ws", "key", "bob")
             assert refusal.value.result is result
         assert await system.status("bob") != REVOKED
+
+    @pytest.mark.parametrize("kind", [int(TargetType.ACTIVITY_TOKEN), int(TargetType.HARMONY)])
+    async def test_targets_that_no_device_has(self, system: System, kind: int) -> None:
+        await system.push("somewhere", kind=kind)
+        assert await revoke(system, "somewhere") == Revocation(withdrawn=1)
+        assert await system.status("somewhere") == REVOKED
+
+    async def test_app_servers_are_told_of_what_was_withdrawn(self, system: System) -> None:
+        await CallbackService(system.database, system.vault).set("app", "ws", "https://back-end.example/told")
+        await system.directory.refresh()
+        device, token = await system.device()
+        for key in ("acked", "owed"):
+            await system.push(token, key=key, kind=ANDROID)
+        await system.inbox.acked(device, (await system.owed_ids(device))[:1])
+        before = await system.count("callbacks")
+        for key in ("acked", "owed", "owed"):
+            await revoke(system, token, key)
+        told = await system.rows(
+            "SELECT kind, device, msg_key FROM callbacks JOIN messages ON messages.message = callbacks.message "
+            "WHERE status = 8020"
+        )
+        assert [tuple(row) for row in told] == [("status", None, "owed")]
+        assert await system.count("callbacks") == before + 1
 
     async def test_a_repeat_of_a_revoked_push_is_not_delivered(self, system: System) -> None:
         device, token = await system.device()
