@@ -9,6 +9,7 @@ from typing import Any
 from clarion.channels.registry import Platform
 from clarion.delivery.broadcasts.model import Standing
 from clarion.delivery.broadcasts.pages import Page
+from clarion.delivery.broadcasts.planner import Planner
 from clarion.delivery.series import Mark
 from clarion.pushes.model import BroadcastForm
 from clarion.store.database import Transaction
@@ -69,6 +70,11 @@ async def push_broadcast(system: System, key: str = "sale", seconds: int = 3600,
     receipt = await system.pushes.push_broadcast(form, "REQUEST")
     assert receipt.data is not None
     return receipt.data
+
+
+def planner(system: System) -> Planner:
+    """Writes single pages, with nothing after their commit: as if the process ended there."""
+    return Planner(system.database, system.writer, system.ledger, system.clock)
 
 
 async def pages(system: System, task: int) -> list[Page]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from clarion.clock import ManualClock
-from clarion.delivery.broadcasts.planner import Planner
 from clarion.delivery.ledger import EventKind
 from clarion.delivery.series import Mark
 from clarion.store.database import Database
-from tests.store.broadcasting import acknowledge, announce, arrived, crowd, figures, frames, pages, planned
+from tests.store.broadcasting import acknowledge, announce, arrived, crowd, figures, frames, pages, planned, planner
 from tests.store.system import System
 
 DAY = 24 * 3600.0
@@ -89,7 +88,7 @@ async def test_others_are_told_when_they_connect_for_a_week(system: System) -> N
 async def test_a_revocation_stops_the_pages(system: System) -> None:
     numbers = await crowd(system, 2500)
     task = await announce(system)
-    await system.writer.submit(Planner(system.ledger, system.clock).write_pages, task)
+    await planner(system).take_step(task)
     system.connections.connected = set(numbers)
     assert await system.broadcasts.revoke(system.app.key, task) == (1000, 0, 0)
     await system.broadcasts.write_pages()

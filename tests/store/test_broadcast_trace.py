@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from clarion.channels.registry import Platform
-from clarion.delivery.broadcasts.planner import Planner
 from clarion.delivery.ledger import EventKind
 from clarion.delivery.states import MessageStatus
-from tests.store.broadcasting import acknowledge, announce, crowd
+from tests.store.broadcasting import acknowledge, announce, crowd, planner
 from tests.store.system import System
 
 ACCEPTED, QUEUED = ("accepted", "on_disk"), ("planned", "queued")
@@ -73,7 +72,7 @@ async def test_devices_that_do_not_get_it(system: System) -> None:
 async def test_a_device_whose_page_is_to_come(system: System) -> None:
     numbers = await crowd(system, 1001)
     task = await announce(system)
-    await system.writer.submit(Planner(system.ledger, system.clock).write_pages, task)
+    await planner(system).take_step(task)
     assert await _told(system, f"token-{numbers[999]}") == ([ACCEPTED, QUEUED], 0)
     assert await _told(system, f"token-{numbers[1000]}") == ([ACCEPTED, ("planned", "page_to_come")], 0)
 

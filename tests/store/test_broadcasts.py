@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections import Counter
 from itertools import product, starmap
+from typing import TypeVar
 
 import pytest
 from sqlalchemy import bindparam, select
@@ -17,8 +18,9 @@ from clarion.delivery.broadcasts.model import Audience, Reach, Standing, Window
 from clarion.delivery.broadcasts.planner import Planner
 from clarion.delivery.ledger import EventKind
 from clarion.delivery.series import Mark
-from clarion.store.database import Database, Transaction
-from clarion.store.queries import Backend, Query
+from clarion.store.database import Database, Transaction, Work
+from clarion.store.group import GroupWriter
+from clarion.store.queries import Query
 from clarion.store.schema import devices
 from tests.store.broadcasting import (
     acknowledge,
@@ -30,17 +32,15 @@ from tests.store.broadcasting import (
     frames,
     pages,
     planned,
+    planner,
     push_broadcast,
 )
 from tests.store.system import System
 
+T = TypeVar("T")
+
 DAY = 24 * 3600.0
 HOUR = 3600.0
-
-
-async def _write_page(system: System, task: int) -> None:
-    """One page, and nothing after its commit: as if the process ended there."""
-    await system.writer.submit(Planner(system.ledger, system.clock).write_pages, task)
 
 
 async def _state(system: System, task: int) -> int:
@@ -84,7 +84,7 @@ async def test_few_members_among_many_devices(system: System) -> None:
     members += await crowd(system, 1)
     await crowd(system, 5500, users=False)
     task = await announce(system)
-    await _write_page(system, task)
+    await planner(system).take_step(task)
     assert (await planned(system, task), await _state(system, task)) == (members[:2], 0)
     await system.broadcasts.write_pages()
     assert (await planned(system, task), await _state(system, task)) == (members, 1)
@@ -130,7 +130,7 @@ async def test_the_time_of_an_ack_is_kept(system: System) -> None:
 async def test_a_crash_between_pages(system: System) -> None:
     numbers = await crowd(system, 2500)
     task = await announce(system)
-    await _write_page(system, task)
+    await planner(system).take_step(task)
     await acknowledge(system, task, numbers[:10])
     after = await system.restarted()
     after.connections.connected = set(numbers[995:1005])
@@ -170,30 +170,54 @@ async def test_a_device_that_asks_before_its_page_asks_again_after_it(system: Sy
     assert await frames(system, device) == [("push", task)]
 
 
-async def test_a_bind_while_its_page_is_being_committed(system: System) -> None:
-    """The page is read before the bind and committed after the device has asked: PostgreSQL only."""
-    if system.database.backend is Backend.SQLITE:
-        pytest.skip("SQLite has one writer: nothing can come between")
+async def test_a_bind_between_the_look_up_and_the_commit_of_its_page(system: System) -> None:
     device, token = await system.device()
     task = await announce(system)
-    scanned, bound = asyncio.Event(), asyncio.Event()
-
-    async def write_slowly(transaction: Transaction) -> None:
-        await Planner(system.ledger, system.clock).write_pages(transaction, [task])
-        scanned.set()
-        await bound.wait()
-
-    writing = asyncio.create_task(system.database.write(write_slowly))
-    await scanned.wait()
+    held = _HeldWrites(system.database)
+    writing = asyncio.create_task(_planner_on(held, system).take_step(task))
+    await held.reached.wait()
     await system.bind(token, "eve")
     assert await frames(system, device) == []  # the page is not committed
     system.connections.woken.clear()
-    bound.set()
+    held.released.set()
     await writing
     assert await planned(system, task) == []
     await system.broadcasts.keep_up()
     assert system.connections.woken == [device]
     assert await frames(system, device) == [("push", task)]
+
+
+async def test_of_two_at_the_same_page_one_writes_it(system: System) -> None:
+    numbers = await crowd(system, 1500)
+    task = await announce(system)
+    held = _HeldWrites(system.database)
+    slower = asyncio.create_task(_planner_on(held, system).take_step(task))
+    await held.reached.wait()
+    assert await planner(system).take_step(task) is not None
+    held.released.set()
+    assert await slower is None
+    assert await planned(system, task) == numbers[:1000]
+    assert await figures(system, task) == (1000, 0, 0, 0, 0)
+
+
+class _HeldWrites:
+    """A database whose writes wait until they are released."""
+
+    def __init__(self, database: Database) -> None:
+        self.backend = database.backend
+        self.read = database.read
+        self.close = database.close
+        self.reached, self.released = asyncio.Event(), asyncio.Event()
+        self._write = database.write
+
+    async def write(self, work: Work[T]) -> T:
+        self.reached.set()
+        await self.released.wait()
+        return await self._write(work)
+
+
+def _planner_on(database: Database, system: System) -> Planner:
+    return Planner(database, GroupWriter(database), system.ledger, system.clock)
 
 
 async def test_who_leaves_the_audience_after_its_page_gets_it_all_the_same(system: System) -> None:
@@ -238,7 +262,7 @@ async def test_a_process_that_only_has_connections_hands_over_what_others_wrote(
     link = await System(database, clock, node=1).open()
     link.connections.connected = set(numbers)
     task = await announce(worker)
-    await _write_page(worker, task)
+    await planner(worker).take_step(task)
     await acknowledge(worker, task, numbers[:2])
     await link.broadcasts.keep_up()
     assert link.connections.delivered == [(device, task) for device in numbers[2:1000]]
@@ -252,7 +276,7 @@ async def test_a_process_that_only_has_connections_hands_over_what_others_wrote(
 async def test_expiry(system: System) -> None:
     numbers = await crowd(system, 1500)
     task = await announce(system, seconds=60)
-    await _write_page(system, task)
+    await planner(system).take_step(task)
     assert await frames(system, numbers[0]) == [("push", task)]
     system.clock.advance(60)
     assert await frames(system, numbers[0]) == []
@@ -382,7 +406,7 @@ async def _seen(system: System, device: int) -> int:
 async def test_a_deleted_app(system: System) -> None:
     numbers = await crowd(system, 1500)
     task = await announce(system)
-    await _write_page(system, task)
+    await planner(system).take_step(task)
     await system.tenants.delete_app("app", "ws")
     assert await frames(system, numbers[0]) == []
     await system.broadcasts.write_pages()

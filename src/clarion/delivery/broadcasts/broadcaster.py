@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
 
 from clarion.channels.message import PushContent
 from clarion.clock import Clock
@@ -12,9 +11,8 @@ from clarion.delivery.accept import Accepted, NewTask
 from clarion.delivery.broadcasts.courier import Courier
 from clarion.delivery.broadcasts.inbox import BroadcastInbox
 from clarion.delivery.broadcasts.log import OpenLog, entry_of
-from clarion.delivery.broadcasts.model import BroadcastState
 from clarion.delivery.broadcasts.notes import Notes
-from clarion.delivery.broadcasts.planner import UNFINISHED, Planner
+from clarion.delivery.broadcasts.planner import Planner
 from clarion.delivery.broadcasts.receipts import BroadcastReceipts
 from clarion.delivery.broadcasts.retention import BroadcastRetention
 from clarion.delivery.broadcasts.revoke import Revocation, Revoked, revoke_broadcasts
@@ -22,7 +20,7 @@ from clarion.delivery.broadcasts.seen import SeenCursors
 from clarion.delivery.connections import Connections
 from clarion.delivery.ledger import Ledger
 from clarion.ids import IdGenerator
-from clarion.store.database import Database, Transaction
+from clarion.store.database import Database
 from clarion.store.group import GroupWriter
 
 POLL_SECONDS = 2.0
@@ -60,12 +58,11 @@ class Broadcasts:
         retention_days: int = 30,
     ) -> None:
         notes = Notes()
-        self._database = database
         self._writer = writer
         self._ids = ids
         self._clock = clock
         self._log = OpenLog(database, clock)
-        self._planner = Planner(ledger, clock)
+        self._planner = Planner(database, writer, ledger, clock)
         self._courier = Courier(database, self._log, connections, notes)
         self._seen = SeenCursors(writer, clock, notes)
         self._retention = BroadcastRetention(writer, clock, retention_days)
@@ -119,28 +116,25 @@ class Broadcasts:
         await self._seen.flush()
 
     async def write_pages(self) -> None:
-        """Write a page of each unfinished broadcast in turn, until all are finished."""
-        turns = deque(await self._unfinished(0))
+        """Write a page of each unfinished broadcast in turn, until all are finished.
+
+        One at which another process is faster is left to that process, until it is looked for again.
+        """
+        turns = deque(await self._planner.unfinished(0, _AT_ONCE))
         while turns:
             task = turns.popleft()
-            step = await self._writer.submit(self._planner.write_pages, task)
-            await self._courier.hand_over(step)
-            if step.state is BroadcastState.RUNNING:
-                turns.append(task)
+            step = await self._planner.take_step(task)
+            if step is not None:
+                await self._courier.hand_over(step)
+                if not step.ends:
+                    turns.append(task)
             if self._news.is_set() and len(turns) < _AT_ONCE:
                 self._news.clear()
-                turns.extend(await self._unfinished(max(turns, default=task)))
+                turns.extend(await self._planner.unfinished(max(turns, default=task), _AT_ONCE))
 
     async def retain(self) -> int:
         """Delete a little of what is past retention; how many rows."""
         return await self._retention.retain()
-
-    async def _unfinished(self, after: int) -> Sequence[int]:
-        async def work(transaction: Transaction) -> Sequence[int]:
-            rows = await transaction.fetch(UNFINISHED, after=after, limit=_AT_ONCE)
-            return [task for (task,) in rows]
-
-        return await self._database.read(work)
 
 
 async def _heard(event: asyncio.Event) -> None:

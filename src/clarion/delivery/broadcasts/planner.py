@@ -14,15 +14,15 @@ from clarion.delivery.broadcasts.log import PLATFORM_OF, broadcast_series
 from clarion.delivery.broadcasts.model import BroadcastState, decode_audience
 from clarion.delivery.broadcasts.pages import PAGE_DEVICES, Page, pack_numbers
 from clarion.delivery.ledger import Count, Figure, Ledger
-from clarion.store.database import Transaction
+from clarion.store.database import Database, Transaction
+from clarion.store.group import GroupWriter
 from clarion.store.queries import Insert, Query
 from clarion.store.schema_campaigns import UNFINISHED_BROADCASTS, broadcast_pages, broadcasts
 
 LAST_DEVICE = (1 << 63) - 1
 """The cursor of a broadcast all of whose pages are written."""
 
-# Locked on PostgreSQL: of two processes at the same broadcast, each takes up where the other has got to.
-_TAKE = Query(
+_STANDS = Query(
     select(
         broadcasts.c.app,
         broadcasts.c.target_type,
@@ -31,70 +31,91 @@ _TAKE = Query(
         broadcasts.c.audience,
         broadcasts.c.created_at,
         broadcasts.c.expires_at,
-    )
-    .where(broadcasts.c.task == bindparam("task"))
-    .with_for_update()
+    ).where(broadcasts.c.task == bindparam("task"))
 )
-UNFINISHED = Query(
+_UNFINISHED = Query(
     select(broadcasts.c.task)
     .where(text(UNFINISHED_BROADCASTS), broadcasts.c.task > bindparam("after"))
     .order_by(broadcasts.c.task)
     .limit(bindparam("limit"))
 )
-"""Broadcasts that still have pages to go."""
 _ADVANCE = Query(
     update(broadcasts)
     .values(cursor=bindparam("reached"), state=bindparam("now_state"), ended_at=bindparam("end"))
-    .where(broadcasts.c.task == bindparam("id"))
+    .where(
+        broadcasts.c.task == bindparam("id"),
+        broadcasts.c.cursor == bindparam("before"),
+        broadcasts.c.state == int(BroadcastState.RUNNING),
+    )
 )
 _INSERT_PAGE = Insert(broadcast_pages, ("task", "first", "last", "at", "devices", "marks", "times"))
 
 
 class Step(NamedTuple):
-    """What one transaction did for a broadcast.
+    """A step of a broadcast: the next page, or its end.
 
     Attributes:
         task: the broadcast.
-        state: what it is in now; REVOKED also when there is no such broadcast any more.
+        app: internal number of its app.
+        series: code of what it counts under.
         before: its cursor before the step.
-        cursor: its cursor now.
-        devices: the devices of the page that was written.
+        cursor: its cursor after it.
+        ends: whether it is the last step.
+        devices: the devices of the page.
     """
 
     task: int
-    state: BroadcastState
+    app: int
+    series: int
     before: int
     cursor: int
+    ends: bool
     devices: Sequence[int] = ()
 
 
 class Planner:
     """Writes pages.
 
+    The devices of a page are looked up before its transaction, which only has to be short. A device that comes into
+    the audience in between is not in the page; it is owed the broadcast as one that joined (`broadcasts.inbox`).
+
     Args:
+        database: to read from.
+        writer: shares its transactions with the pushes.
         ledger: counts the devices.
         clock: times of pages; tells whether the validity is over.
     """
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, database: Database, writer: GroupWriter, ledger: Ledger, clock: Clock) -> None:
+        self._database = database
+        self._writer = writer
         self._ledger = ledger
         self._clock = clock
 
-    async def write_pages(self, transaction: Transaction, batch: Sequence[int]) -> list[Step]:
-        """Write the next page of each of some broadcasts; a handler for `GroupWriter.submit`."""
-        return [await self._write_page(transaction, task) for task in batch]
+    async def unfinished(self, after: int, limit: int) -> Sequence[int]:
+        """Broadcasts that still have pages to go, with a number over `after`."""
 
-    async def _write_page(self, transaction: Transaction, task: int) -> Step:
-        row = await transaction.fetch_one(_TAKE, task=task)
-        if row is None:
-            return Step(task, BroadcastState.REVOKED, 0, 0)
-        app, target_type, state, cursor, audience, accepted_at, expires_at = row
-        now = self._clock.now_ms()
-        if state != BroadcastState.RUNNING:
-            return Step(task, BroadcastState(state), cursor, cursor)
-        if expires_at <= now:
-            return await self._advance(transaction, Step(task, BroadcastState.DONE, cursor, cursor), now)
+        async def work(transaction: Transaction) -> Sequence[int]:
+            return [task for (task,) in await transaction.fetch(_UNFINISHED, after=after, limit=limit)]
+
+        return await self._database.read(work)
+
+    async def take_step(self, task: int) -> Step | None:
+        """Write the next page of a broadcast; None when there is none, or another process was faster."""
+        step = await self._database.read(lambda transaction: self._look_up(transaction, task))
+        if step is None or not await self._writer.submit(self._write, step):
+            return None
+        return step
+
+    async def _look_up(self, transaction: Transaction, task: int) -> Step | None:
+        row = await transaction.fetch_one(_STANDS, task=task)
+        if row is None or row[2] != BroadcastState.RUNNING:
+            return None
+        app, target_type, _, cursor, audience, accepted_at, expires_at = row
         platform = PLATFORM_OF[TargetType(target_type)]
+        series = broadcast_series(platform)
+        if expires_at <= self._clock.now_ms():
+            return Step(task, app, series, cursor, cursor, ends=True)
         stride = await transaction.fetch_one(STRIDE, app=app, after=cursor)
         upto = LAST_DEVICE if stride is None else stride[0]
         spans = span_parameters(decode_audience(audience), accepted_at)
@@ -102,16 +123,24 @@ class Planner:
             MEMBERS, app=app, after=cursor, upto=upto, platform=platform, limit=PAGE_DEVICES, **spans
         )
         devices = [device for (device,) in rows]
-        if devices:
-            page = (task, devices[0], devices[-1], now, pack_numbers(devices), *Page.blank(len(devices)))
-            await transaction.insert(_INSERT_PAGE, [page])
-            count = Count(app, task, task, broadcast_series(platform), Figure.TOTAL, len(devices))
-            await self._ledger.count(transaction, [count], now)
         reached = devices[-1] if len(devices) == PAGE_DEVICES else upto
-        after = BroadcastState.DONE if reached == LAST_DEVICE else BroadcastState.RUNNING
-        return await self._advance(transaction, Step(task, after, cursor, reached, devices), now)
+        return Step(task, app, series, cursor, reached, reached == LAST_DEVICE, devices)
 
-    async def _advance(self, transaction: Transaction, step: Step, now: int) -> Step:
-        end = None if step.state is BroadcastState.RUNNING else now
-        await transaction.execute(_ADVANCE, id=step.task, reached=step.cursor, now_state=int(step.state), end=end)
-        return step
+    async def _write(self, transaction: Transaction, batch: Sequence[Step]) -> list[bool]:
+        """Write steps; False for one that was taken already, or whose broadcast was revoked."""
+        return [await self._write_step(transaction, step) for step in batch]
+
+    async def _write_step(self, transaction: Transaction, step: Step) -> bool:
+        now = self._clock.now_ms()
+        state, end = (BroadcastState.DONE, now) if step.ends else (BroadcastState.RUNNING, None)
+        if not await transaction.execute(
+            _ADVANCE, id=step.task, before=step.before, reached=step.cursor, now_state=int(state), end=end
+        ):
+            return False
+        devices = step.devices
+        if devices:
+            page = (step.task, devices[0], devices[-1], now, pack_numbers(devices), *Page.blank(len(devices)))
+            await transaction.insert(_INSERT_PAGE, [page])
+            count = Count(step.app, step.task, step.task, step.series, Figure.TOTAL, len(devices))
+            await self._ledger.count(transaction, [count], now)
+        return True
