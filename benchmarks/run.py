@@ -37,6 +37,7 @@ BENCHMARKS: Mapping[str, str] = {
     "schedules": "Schedules due at once",
     "link_memory": "Memory of a connection",
     "link_fanout": "One message to many devices",
+    "analytics": "Questions about statistics",
 }
 """Modules of this package and their titles, in the order of the report."""
 
