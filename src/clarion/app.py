@@ -73,6 +73,7 @@ log = structlog.get_logger(__name__)
 LOCK_FILE = "server.lock"
 _NONCE_SECONDS = 1800
 _LINK_SPREAD_SECONDS = 2.0
+_CALLBACK_DRAIN_SECONDS = 2.0  # a call that is cut off is made again
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,7 +359,7 @@ class Server:
             clock,
             metrics,
             keep_seconds=settings.callback_hours * 3600,
-            drain_seconds=settings.drain_seconds,
+            drain_seconds=min(settings.drain_seconds, _CALLBACK_DRAIN_SECONDS),
         )
 
     def _add_gauges(self, metrics: Metrics) -> None:
