@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clarion.openapi.errors import GatewayError
@@ -185,6 +185,7 @@ def test_a_flattened_member_is_what_it_was_as_far_as_its_text_tells(value: objec
 
 
 @given(st.integers(-(10**15) + 1, 10**15 - 1) | st.booleans())
+@settings(deadline=None)
 def test_whole_numbers_and_booleans_survive_flattening(value: object) -> None:
     for text in (str(value), msgspec.json.encode(value).decode()):  # as Python and as JavaScript write it
         found = read(Kind.STATE, {"P.a.b": text})

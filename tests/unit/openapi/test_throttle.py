@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.openapi.harness import KEYS, Apps, Gateway, action, common, echo, refuse, signed
 
@@ -79,6 +79,7 @@ def test_wall_time_does_not_count() -> None:
 
 
 @given(st.integers(1, 10_000), st.lists(st.floats(0, 2), max_size=60))
+@settings(deadline=None)
 def test_the_rate_is_kept_over_any_time(rate: int, pauses: list[float]) -> None:
     clock = ManualClock()
     buckets: TokenBuckets[str] = TokenBuckets(clock)
