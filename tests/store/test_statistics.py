@@ -269,6 +269,14 @@ class TestTold:
         assert await system.reporting.find(system.app.key, "unknown") is None
         assert await system.reporting.find(system.app.key, "\0") is None
 
+    async def test_a_number_of_the_future_moves_no_time(self, system: System) -> None:
+        _, token = await system.device("bob")
+        task = await _multiple(system, "bob")
+        future = ToldEvent(EventKind.OPEN, 9_999_999_999_999_999, None, 1 << 52)
+        assert await self._tell(system, token, future, ToldEvent(EventKind.OPEN, None, "key", 1 << 52)) == 1
+        assert (await system.analytics.task_detail(system.app, task)).ended_at == system.clock.now_ms()
+        assert list(await system.rows("SELECT at FROM reports")) == [(system.clock.now_ms(),)]
+
     async def test_the_device_s_time_is_kept_within_the_message_s_life(
         self, system: System, clock: ManualClock
     ) -> None:
@@ -281,6 +289,7 @@ class TestTold:
             assert await self._tell(system, token, ToldEvent(kind, None, "key", at)) == 1
         found = dict([tuple(row) for row in await system.rows("SELECT kind, at FROM reports")])
         assert found == {"arrive": pushed, "open": now - 5, "ignore": now}
+        assert list(await system.rows("SELECT status_at FROM messages")) == [(now,)]
 
 
 class TestDays:

@@ -138,7 +138,7 @@ class Reports:
             at: when, by the device's clock (ms); kept within the life of the message so far. None for now.
         """
         now = self._clock.now_ms()
-        at = now if at is None else max(id_time_ms(message), min(at, now))
+        at = now if at is None else min(now, max(id_time_ms(message), at))
         report = Report(device, message, kind, self._ids.next(), at)
         return self._writer.submit(self._record, report, urgent=False)
 
@@ -152,8 +152,11 @@ class Reports:
         return [report.message in elsewhere or report in new for report in batch]
 
     async def _record_direct(self, transaction: Transaction, told: Sequence[Report]) -> Collection[Report]:
+        if not told:
+            return ()
         # Not only because an ack may be lost: in one transaction, reports may come before acks and "sent".
-        await self._inbox.settle(transaction, [Ack(r.device, r.message, r.hop, r.at) for r in told])
+        now = self._clock.now_ms()
+        await self._inbox.settle(transaction, [Ack(r.device, r.message, r.hop, now) for r in told])
         rows = await transaction.fetch(_DELIVERED_TO, messages=[report.message for report in told])
         delivered = {tuple(row) for row in rows}
         by_key: dict[tuple[int, int, str], Report] = {}
@@ -169,11 +172,10 @@ class Reports:
             # The report's own number is that of the ack which it may have been.
             [Hop(r.message, self._ids.next(), r.at, r.device, KINDS[r.kind].stage, Outcome.REPORTED) for r in new],
         )
-        await self._count(transaction, new)
+        await self._count(transaction, new, now)
         return frozenset(new)
 
-    async def _count(self, transaction: Transaction, new: Sequence[Report]) -> None:
-        now = self._clock.now_ms()
+    async def _count(self, transaction: Transaction, new: Sequence[Report], now: int) -> None:
         counts: list[Count] = []
         events: list[Event] = []
         arrived = {report.message: report for report in new if report.kind is EventKind.ARRIVE}
