@@ -30,7 +30,7 @@ from clarion.delivery.broadcasts import inbox as broadcast_inbox
 from clarion.devices import reporting
 from clarion.devices import service as devices
 from clarion.revocation import service as revocation_service
-from clarion.schedules import scheduler
+from clarion.schedules import listing, scheduler
 from clarion.schedules import service as schedules
 from clarion.store.migrate import migrate
 from clarion.store.queries import Backend, Query
@@ -59,6 +59,7 @@ def _queries() -> Iterator[tuple[str, Query]]:
     modules: tuple[ModuleType, ...] = (
         analytics,
         reporting,
+        listing,
         schedules,
         scheduler,
         accept,

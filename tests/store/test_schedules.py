@@ -20,7 +20,8 @@ from clarion.openapi.registry import Call
 from clarion.openapi.render import Format, render
 from clarion.pushes.model import MultipleForm, PushReceipt, SimpleForm
 from clarion.results import Refusal, ResultCode
-from clarion.schedules.model import Entry, FireState
+from clarion.schedules.listing import Entry
+from clarion.schedules.model import FireState
 from clarion.schedules.scheduler import LOOK_SECONDS, MAX_ATTEMPTS
 from clarion.schedules.service import ScheduleService
 from clarion.store.database import Transaction

@@ -19,7 +19,8 @@ from clarion.cli.context import (
     settings_of,
     with_foundation,
 )
-from clarion.schedules.model import Entry, FireState
+from clarion.schedules.listing import Entry
+from clarion.schedules.model import FireState
 from clarion.schedules.service import ScheduleService
 from clarion.store.group import GroupWriter
 from clarion.tenants.calendar import time_zone

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date, time
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -16,7 +15,6 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from clarion.delivery.series import PushKind
 from clarion.pushes.content import invalid, map_of, one_of
 from clarion.pushes.model import Strategy
 from clarion.tenants.calendar import calendar_day, day_of, moment
@@ -80,35 +78,6 @@ class Timing(NamedTuple):
     strategy: Strategy
     rule: bytes
     moments: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A fire with what a list shows of its schedule.
-
-    Attributes:
-        unique_id: of the fire; of a timed push the same as `parent_id`.
-        parent_id: of the schedule.
-        push_time: when it is due.
-        title: of the first message.
-        content: of the first message.
-        kind: simple, template, multiple or broadcast.
-        target_type: `DeliveryType` of the push.
-        strategy: timed or cyclic.
-        state: where it stands.
-        created_at: when the schedule was made.
-    """
-
-    unique_id: str
-    parent_id: str
-    push_time: int
-    title: str
-    content: str
-    kind: PushKind
-    target_type: int
-    strategy: Strategy
-    state: FireState
-    created_at: int
 
 
 def timing_of(strategy: Strategy, text: str | None, now: int, zone: ZoneInfo) -> Timing:

@@ -9,20 +9,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    Select,
-    Text,
-    bindparam,
-    delete,
-    exists,
-    func,
-    or_,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import Column, bindparam, delete, exists, func, or_, select, text, update
 
 from clarion.clock import Clock
 from clarion.delivery.series import PushKind
@@ -30,11 +17,12 @@ from clarion.ids import schedule_id
 from clarion.pushes.model import PushReceipt, Strategy
 from clarion.pushes.plan import Plan
 from clarion.results import Refusal, ResultCode
-from clarion.schedules.model import Entry, FireState, Timing
-from clarion.store.database import Database, Row, Transaction
+from clarion.schedules.listing import Entry, Wanted, read_page
+from clarion.schedules.model import FireState, Timing
+from clarion.store.database import Database, Transaction
 from clarion.store.gates import pass_alone
 from clarion.store.group import GroupWriter
-from clarion.store.queries import Insert, Query, Terms
+from clarion.store.queries import Insert, Query
 from clarion.store.schema_campaigns import WAITING_FIRES, fires, schedules
 
 MAX_WAITING = 100
@@ -49,7 +37,6 @@ LISTED = (FireState.WAITING, FireState.EXECUTED, FireState.MISSED)
 _GATE = "schedules"
 _AT_A_TIME = 4  # as many share a transaction, so that it stays below 1,000 rows
 _ID = re.compile(r"[0-9a-f]{32}")
-_EARLIEST, _LATEST = 0, (1 << 63) - 1
 _ALL_OVER = {
     Strategy.TIMED: "fixedTime is in the past",
     Strategy.CYCLIC: "no day of the period fits, or its time is over",
@@ -90,57 +77,6 @@ _INSERT_SCHEDULES = Insert(
     ),
 )
 _INSERT_FIRES = Insert(fires, ("unique_id", "app", "schedule", "fire_at", "state"))
-
-
-def _listed(terms: Terms, columns: Sequence[ColumnElement[Any]], *, named: bool) -> Select[Any]:
-    name = bindparam("name", type_=Text)
-    # By the name alone, where there is one: the app is only compared, so that no index over it is tempting.
-    of_app = schedules.c.app if named else fires.c.app
-    found = (
-        select(*columns)
-        .select_from(fires.join(schedules, schedules.c.schedule == fires.c.schedule))
-        .where(
-            of_app == bindparam("app"),
-            fires.c.fire_at >= bindparam("start"),
-            fires.c.fire_at <= bindparam("end"),
-            terms.any_of(fires.c.state, "states"),
-            terms.any_of(schedules.c.kind, "kinds"),
-        )
-    )
-    return found.where(or_(fires.c.unique_id == name, fires.c.schedule == name)) if named else found
-
-
-def _page(*, named: bool) -> Query:
-    columns = (
-        fires.c.unique_id,
-        fires.c.schedule,
-        fires.c.fire_at,
-        schedules.c.title,
-        schedules.c.content,
-        schedules.c.kind,
-        schedules.c.target_type,
-        schedules.c.strategy,
-        fires.c.state,
-        schedules.c.created_at,
-    )
-    return Query(
-        lambda terms: (
-            _listed(terms, columns, named=named)
-            .order_by(fires.c.fire_at, fires.c.unique_id)
-            .limit(bindparam("limit"))
-            .offset(bindparam("skipped"))
-        ),
-        lists=("states", "kinds"),
-    )
-
-
-def _count(*, named: bool) -> Query:
-    return Query(lambda terms: _listed(terms, (func.count(),), named=named), lists=("states", "kinds"))
-
-
-_PAGES = _page(named=False), _page(named=True)
-_COUNTS = _count(named=False), _count(named=True)
-
 _CANCEL = tuple(
     Query(
         update(fires)
@@ -258,25 +194,15 @@ class ScheduleService:
             size: fires on a page.
             states: fires in one of these.
         """
-        found = {
-            "app": app,
-            "start": _EARLIEST if start is None else start,
-            "end": _LATEST if end is None else end,
-            "states": sorted(map(int, states)),
-            "kinds": [int(kind)] if kind is not None else [int(kind) for kind in PushKind],
-        }
-        if unique_id is not None:
-            if not _ID.fullmatch(unique_id):
-                return [], 0
-            found["name"] = unique_id
-        named = unique_id is not None
+        if unique_id is not None and not _ID.fullmatch(unique_id):
+            return [], 0
+        kinds = PushKind if kind is None else (kind,)
+        wanted = Wanted(app, start, end, sorted(map(int, states)), sorted(map(int, kinds)), unique_id)
 
-        async def work(transaction: Transaction) -> tuple[Sequence[Row], Row | None]:
-            rows = await transaction.fetch(_PAGES[named], **found, limit=size, skipped=(number - 1) * size)
-            return rows, await transaction.fetch_one(_COUNTS[named], **found)
+        async def work(transaction: Transaction) -> tuple[list[Entry], int]:
+            return await read_page(transaction, wanted, size, (number - 1) * size)
 
-        rows, count = await self._database.read(work)
-        return [_entry(row) for row in rows], count[0] if count else 0
+        return await self._database.read(work)
 
     async def cancel(self, app: int, names: Collection[str], *, children: bool = False) -> dict[str, bool]:
         """Cancel what is still to come; for each id, in order, whether anything was cancelled.
@@ -353,22 +279,6 @@ def _fire_rows(new: _New) -> list[tuple[object, ...]]:
         (schedule_id() if own else new.schedule, new.app, new.schedule, at, int(FireState.WAITING))
         for at in new.timing.moments
     ]
-
-
-def _entry(row: Row) -> Entry:
-    unique_id, parent_id, push_time, title, content, kind, target_type, strategy, state, created_at = row
-    return Entry(
-        unique_id,
-        parent_id,
-        push_time,
-        title,
-        content,
-        PushKind(kind),
-        target_type,
-        Strategy(strategy),
-        FireState(state),
-        created_at,
-    )
 
 
 async def _cancel(transaction: Transaction, batch: Sequence[_Cancellation]) -> list[int]:

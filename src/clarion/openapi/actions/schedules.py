@@ -14,7 +14,8 @@ from clarion.openapi.registry import Action, Call, Handler
 from clarion.openapi.schema import Kind, Parameter
 from clarion.pushes.content import invalid, one_of
 from clarion.pushes.service import require_app
-from clarion.schedules.model import Entry, FireState
+from clarion.schedules.listing import Entry
+from clarion.schedules.model import FireState
 from clarion.schedules.service import ScheduleService
 from clarion.tenants.directory import Directory
 from clarion.tenants.model import App, Role
