@@ -14,22 +14,20 @@ from tests.support.server import run_clarion
 from tests.support.tenants import APP_ID, WORKSPACE_ID, in_foundation
 
 MOST_TEMPLATES = 100
-SAMPLE_APP_ID = "ONEX570DA89211720"
-"""The app of some samples in the API's documentation; others take `APP_ID`."""
 
 SAMPLE_TEMPLATES: Mapping[str, str] = {
     "template1024": "Hello #name#. Congratulations to you for winning RMB #money#.",
     "testTemplate": "Hello #name#. Congratulations to you for winning RMB #money#.",
     "broadcastTemplate": "This is an announcement: #content#.",
 }
-"""Templates of these samples."""
+"""Templates of the samples in the API's documentation."""
 
 
 def make_apps(data_dir: Path) -> None:
     """Make the apps; a push API is switched off with the command line."""
 
     async def work(foundation: Foundation) -> None:
-        for app_id in (OFF_APP_ID, BUSY_APP_ID, FULL_APP_ID, SAMPLE_APP_ID):
+        for app_id in (OFF_APP_ID, BUSY_APP_ID, FULL_APP_ID):
             await foundation.tenants.create_app(app_id, WORKSPACE_ID)
         await foundation.tenants.change_app(BUSY_APP_ID, WORKSPACE_ID, AppChange(requests_per_second=1))
 
@@ -42,10 +40,9 @@ def make_apps(data_dir: Path) -> None:
 def make_templates(ask: Ask) -> None:
     """Make the templates with the API."""
     _template(ask, {**CREATE, "TemplateName": WINNERS})
-    for app_id in (APP_ID, SAMPLE_APP_ID):
-        for name, content in SAMPLE_TEMPLATES.items():
-            sample = {"TemplateName": name, "DescInfo": "sample", "Title": "sample", "Content": content}
-            _template(ask, {"AppId": app_id, "WorkspaceId": WORKSPACE_ID, **sample})
+    for name, content in SAMPLE_TEMPLATES.items():
+        sample = {"TemplateName": name, "DescInfo": "sample", "Title": "sample", "Content": content}
+        _template(ask, {"AppId": APP_ID, "WorkspaceId": WORKSPACE_ID, **sample})
     for number in range(MOST_TEMPLATES):
         _template(ask, {**CREATE, "AppId": FULL_APP_ID, "TenantId": "", "TemplateName": f"t{number}"})
 
