@@ -186,7 +186,7 @@ async def test_nothing_is_kept_for_apps_that_do_not_want_it(system: System, tell
     ids=["500", "410", "redirect", "hang", "reset", "close"],
 )
 async def test_what_is_not_taken_comes_again_as_it_was(system: System, receiver: Receiver, reply: Reply) -> None:
-    telling = Telling(system, timeout=0.3)
+    telling = Telling(system, timeout=0.5 if reply is hang else 10)
     await telling.to(receiver.url)
     await telling.events(3)
     receiver.replies.extend([reply] * 3)
