@@ -25,11 +25,13 @@ from clarion.schedules.model import FireState
 from clarion.schedules.scheduler import LOOK_SECONDS, MAX_ATTEMPTS
 from clarion.schedules.service import ScheduleService
 from clarion.store.database import Transaction
+from clarion.store.leases import LeaseLost
 from clarion.store.queries import Query
 from clarion.templates.model import TemplateText
 from clarion.tenants.calendar import time_zone
 from clarion.tenants.model import AccessKey, Role
 from clarion.tenants.service import change_catalog
+from tests.store.broadcasting import frames, push_broadcast
 from tests.store.system import USER, System
 
 SHANGHAI = time_zone("Asia/Shanghai")
@@ -184,6 +186,22 @@ async def test_a_multiple_push_keeps_the_texts_that_its_template_had(system: Sys
     assert (row.title, row.kind) == ("Hi 0", PushKind.MULTIPLE)
 
 
+async def test_a_broadcast_is_a_new_one_each_time(system: System) -> None:
+    device, _ = await system.device("user")
+    now = system.clock.now_ms()
+    days = {"startTime": now, "endTime": now + 24 * HOUR * 1000, "circleType": 1, "time": "23:59:59"}
+    schedule = await push_broadcast(system, seconds=600, strategy_type=2, strategy_content=json.dumps(days))
+    entries = await listed(system, kind=PushKind.BROADCAST)
+    assert [entry.parent_id for entry in entries] == [schedule, schedule]
+    for entry in entries:
+        system.clock.advance((entry.push_time - system.clock.now_ms()) / 1000 + 1)
+        await system.scheduler.fire_due()
+        await system.broadcasts.write_pages()
+        ((kind, _),) = await frames(system, device)
+        assert kind == "push"
+    assert await system.count("broadcasts") == 2
+
+
 async def test_two_schedulers_at_once_fire_once(system: System) -> None:
     other = await system.restarted(node=1)
     for number in range(20):
@@ -219,6 +237,22 @@ async def test_one_that_lost_its_lease_fires_nothing(system: System, monkeypatch
     await system.scheduler.fire_due()
     assert (system.fired, [outcome for outcome, _ in other.fired]) == ([], ["executed"])
     assert await system.count("messages") == 1
+
+
+async def test_a_lease_that_has_changed_hands_writes_nothing(system: System) -> None:
+    other = await system.restarted(node=1)
+    await timed(system, 60)
+    system.clock.advance(61)
+    (fire,) = await system.scheduler._waiting(-1, "")
+    lost = await system.scheduler._lead()
+    assert lost is not None
+    assert await other.scheduler._lead() is None
+    system.clock.advance(30)
+    assert await other.scheduler._lead() is not None
+    with pytest.raises(LeaseLost):
+        await system.scheduler._carry_out(fire, lost)
+    assert await states(system) == [FireState.WAITING]
+    assert await system.count("messages") == 0
 
 
 async def test_a_fire_that_another_took_is_left_alone(system: System) -> None:
