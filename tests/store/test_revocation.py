@@ -111,8 +111,10 @@ class TestMessage:
         await system.inbox.acked(device, [push])  # late: it stays revoked
         assert await system.status(token) == REVOKED
         assert ("acked", "delivered") not in await system.steps(token)
+        assert [hop.outcome for hop in (await system.trace(token)).hops if hop.next] == ["recall_owed"]
         await system.ack(device)
         assert await frames(system, device) == []
+        assert not [hop for hop in (await system.trace(token)).hops if hop.next]
 
     async def test_what_is_on_its_way_to_a_connected_device_is_recalled(self, system: System) -> None:
         """Its "sent" is not written yet, nor was its frame when the delivery was withdrawn."""
@@ -122,6 +124,22 @@ class TestMessage:
         push, recall = (message for _, message in system.connections.delivered)
         assert push < recall
         assert await system.owed_ids(device) == [recall]
+
+    async def test_a_device_that_was_written_to_and_left_meanwhile(
+        self, system: System, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its page of the inbox was read before the revocation, and its "sent" is noted after it."""
+        device, token = await system.device()
+        await system.push(token, kind=ANDROID)
+        read = await system.owed_ids(device)
+
+        def gone(device: int) -> bool:
+            system.inbox.sent(device, read)
+            return False
+
+        monkeypatch.setattr(system.connections, "online", gone)
+        assert await revoke(system, token) == Revocation(withdrawn=1, recalled=1)
+        assert await frames(system, device) == [("revoke", "key")]
 
     async def test_revoking_again_changes_nothing(self, system: System) -> None:
         device, token = await system.device()

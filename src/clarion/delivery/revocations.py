@@ -58,12 +58,13 @@ class _Step(NamedTuple):
     messages: Sequence[Revocable]
 
 
-class _Late(NamedTuple):
-    """Devices that may have got a message while its delivery was withdrawn."""
+class _SecondLook(NamedTuple):
+    """Withdrawn deliveries of an app, and those of the devices that were connected after their commit; time, ms."""
 
     app: int
     at: int
-    held: Sequence[Held]
+    missed: Sequence[Held]
+    online: frozenset[int]
 
 
 class _Holders(NamedTuple):
@@ -172,14 +173,15 @@ class Revocations:
         """Revoke up to some hundred messages of an app; recalls are handed to the devices that are connected.
 
         Raises:
-            StoreUnavailable: it could not be committed; nothing was revoked.
+            StoreUnavailable: it could not be committed, or not all of it; revoking again does the rest.
         """
         revoked = await self._writer.submit(self._revoke, _Step(app, self._clock.now_ms(), wanted))
-        # To a device that is connected, a frame may have been on its way while its delivery was withdrawn.
-        late = [held for held in revoked.missed if self._connections.online(held.device)]
-        if late:
-            step = _Late(app, self._clock.now_ms(), late)
-            revoked.recalls += await self._writer.submit(self._recall_late, step)
+        if revoked.missed:
+            # A frame may have left while its delivery was withdrawn. Its device is connected still, or its "sent"
+            # was noted before now, and is written before the second look.
+            online = frozenset(h.device for h in revoked.missed if self._connections.online(h.device))
+            look = _SecondLook(app, self._clock.now_ms(), revoked.missed, online)
+            revoked.recalls += await self._writer.submit(self._look_again, look)
         self._recalls.hand_over(revoked.recalls)
         return revoked
 
@@ -206,16 +208,16 @@ class Revocations:
         return [await self._revoke_step(transaction, step) for step in batch]
 
     async def _revoke_step(self, transaction: Transaction, step: _Step) -> Revoked:
-        by_id = {wanted.message: wanted for wanted in step.messages}
-        ids = sorted(by_id)
+        keys = {wanted.message: wanted.msg_key for wanted in step.messages}
+        ids = sorted(keys)
         # Deliveries before messages, as acks take them, and both in order: nobody waits in a circle.
         owed = await _withdraw(transaction, step)
         await transaction.fetch(_LOCK_MESSAGES, messages=ids)
         withdrawn = {message for (message,) in await transaction.fetch(_REVOKE, messages=ids, now=step.at)}
-        holders = await _holders(transaction, by_id)
+        holders = await _holders(transaction, keys)
 
         def held(pairs: set[tuple[int, int]]) -> list[Held]:
-            return [Held(device, message, by_id[message].msg_key) for device, message in sorted(pairs)]
+            return [Held(device, message, keys[message]) for device, message in sorted(pairs)]
 
         recalls = await self._recalls.owe(transaction, step.app, held(holders.link - holders.settled), step.at)
         copies = [copy for pair, copy in holders.vendors.items() if pair not in holders.settled]
@@ -237,8 +239,17 @@ class Revocations:
         await write_hops(transaction, trace)
         await self._ledger.tell(transaction, events)
 
-    async def _recall_late(self, transaction: Transaction, batch: Sequence[_Late]) -> list[list[Recall]]:
-        return [await self._recalls.owe(transaction, late.app, late.held, late.at) for late in batch]
+    async def _look_again(self, transaction: Transaction, batch: Sequence[_SecondLook]) -> list[list[Recall]]:
+        return [await self._look(transaction, look) for look in batch]
+
+    async def _look(self, transaction: Transaction, look: _SecondLook) -> list[Recall]:
+        holders = await _holders(transaction, {held.message: held.msg_key for held in look.missed})
+        reached = [
+            held
+            for held in look.missed
+            if held.device in look.online or (held.device, held.message) in holders.link
+        ]
+        return await self._recalls.owe(transaction, look.app, reached, look.at)
 
 
 async def _withdraw(transaction: Transaction, step: _Step) -> set[tuple[int, int]]:
@@ -264,10 +275,10 @@ async def _withdraw(transaction: Transaction, step: _Step) -> set[tuple[int, int
     return owed
 
 
-async def _holders(transaction: Transaction, by_id: dict[int, Revocable]) -> _Holders:
-    """Who has the messages, or may have them, by their traces."""
+async def _holders(transaction: Transaction, keys: dict[int, str]) -> _Holders:
+    """Who has the messages, or may have them, by their traces; `keys` are their message keys by id."""
     holders = _Holders(set(), {}, set())
-    rows = await transaction.fetch(_HOLDERS, messages=sorted(by_id))
+    rows = await transaction.fetch(_HOLDERS, messages=sorted(keys))
     for message, device, outcome, code, channel, token in rows:
         pair = (device, message)
         if outcome in _SETTLED:
@@ -275,7 +286,7 @@ async def _holders(transaction: Transaction, by_id: dict[int, Revocable]) -> _Ho
         elif outcome in _ON_LINK:
             holders.link.add(pair)
         elif outcome == Outcome.TAKEN.label:
-            copy = VendorCopy(message, device, token or "", code or "", by_id[message].msg_key)
+            copy = VendorCopy(message, device, token or "", code or "", keys[message])
             holders.vendors[pair] = (channel or "", copy)
     return holders
 

@@ -136,7 +136,7 @@ class RevocationService:
 
         Raises:
             Refusal: 3003 or 3007 for the app; 3028 when there is no such message of the last seven days.
-            StoreUnavailable: it could not be committed; what was committed before stays revoked.
+            StoreUnavailable: it could not be committed, or not all of it; revoking again does the rest.
         """
         app = await require_app(self._directory, app_id, workspace_id)
         for name, value in (("MessageId", message_id), ("TargetId", target)):
@@ -156,7 +156,7 @@ class RevocationService:
 
         Raises:
             Refusal: 3003 or 3007 for the app; 3028 when there is no such task of the last seven days.
-            StoreUnavailable: it could not be committed; what was committed before stays revoked.
+            StoreUnavailable: it could not be committed, or not all of it; revoking again does the rest.
         """
         app = await require_app(self._directory, app_id, workspace_id)
         task = _number(task_id)
