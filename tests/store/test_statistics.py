@@ -38,6 +38,7 @@ from clarion.store.queries import Query
 from clarion.templates.model import TemplateText
 from clarion.tenants.calendar import day_of
 from clarion.tenants.model import AccessKey, Role
+from tests.store.broadcasting import announce, crowd
 from tests.store.system import ANDROID, System
 
 HOUR, DAY = 3600, 24 * 3600
@@ -249,6 +250,16 @@ class TestTold:
         newest = await _message(system, "bob")
         assert list(await system.rows("SELECT message FROM reports")) == [(newest,)]
         assert await system.status("bob") == MessageStatus.ACKED
+
+    async def test_a_broadcast_is_that_to_the_device_s_platform(self, system: System) -> None:
+        _, token = await system.device("bob")
+        task = await announce(system, "sale")
+        ios = await announce(system, "sale", delivery_type=2)
+        await system.broadcasts.write_pages()
+        assert await self._tell(system, token, ToldEvent(EventKind.OPEN, None, "sale", None)) == 1
+        assert ios > task
+        assert (await _index(system, task=task)).sums == Sums(1, 1, 1, 1)
+        assert await _sums(system, Selection(kind=PushKind.BROADCAST)) == (1, 1, 1, 1, 0)
 
     async def test_an_arrival_is_an_ack_of_what_is_owed(self, system: System) -> None:
         _, token = await system.device("bob")
@@ -466,6 +477,22 @@ class TestTasks:
         series = Series(PushKind.BROADCAST, Platform.ANDROID, Channel.LINK).code
         await _count(system, Count(system.app.key, task, task, series, Figure.SUCCESS))
         assert (await system.analytics.task_detail(system.app, task)).ended_at == start + 10_000
+
+    async def test_a_broadcast_from_its_acceptance_to_its_last_ack(
+        self, system: System, clock: ManualClock
+    ) -> None:
+        numbers, start = await crowd(system, 20), clock.now_ms()
+        task = await announce(system)
+        assert (await system.analytics.task_detail(system.app, task)).sums == Sums()
+        clock.advance(5)
+        await system.broadcasts.write_pages()
+        assert await system.analytics.task_detail(system.app, task) == TaskDetail(
+            task, Sums(20), start, start + 5_000
+        )
+        clock.advance(5)
+        await system.inbox.acked(numbers[0], [task])
+        detail = await system.analytics.task_detail(system.app, task)
+        assert detail == TaskDetail(task, Sums(20, 1, 1), start, start + 10_000)
 
 
 class TestNodes:
