@@ -2,8 +2,9 @@
 
 The store holds what such pushes leave of counts: for each of four apps, 91 days, the 52 series that there can be
 (kind, platform, channel) and four nodes that counted, and for the app that is asked about 20,000 multiple and
-broadcast pushes with three series each. One client asks through the API, signed, one request at a time; a latency is
-from sending a request to its whole answer. CPU is that of all the server's threads; PostgreSQL's own is not in it.
+broadcast pushes with three series each. One client asks through the API, signed, one request at a time; a latency
+is from sending a request to its whole answer. CPU is that of all the server's threads; PostgreSQL's own is not in
+it.
 """
 
 from __future__ import annotations

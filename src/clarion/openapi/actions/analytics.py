@@ -1,7 +1,7 @@
 """QueryPushAnalysisCoreIndex, QueryPushAnalysisTaskList, QueryPushAnalysisTaskDetail.
 
 Source: request and response parameters of the analysis actions. `PushNum` is the number of delivered messages in
-the core index, and that of all messages in a task's detail. A task's id is text in the list, a number in the detail.
+the core index, and of all messages in a task's detail. A task's id is text in the list, a number in the detail.
 """
 
 from __future__ import annotations
