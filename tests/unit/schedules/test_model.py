@@ -129,7 +129,7 @@ _CYCLES = st.fixed_dictionaries(
         "length": st.integers(0, 180),
         "circle": st.sampled_from(Circle),
         "values": st.sets(st.integers(1, 31), min_size=1, max_size=5),
-        "of_day": st.times().map(lambda at: at.replace(microsecond=0)),
+        "of_day": st.times().map(lambda at: at.replace(microsecond=0, fold=0)),
         "now": st.datetimes(datetime(2024, 1, 1), datetime(2031, 1, 1)),
         "zone": st.sampled_from(["Asia/Shanghai", "Europe/Berlin", "America/New_York", "Asia/Kathmandu"]),
     }
