@@ -86,11 +86,6 @@ def codes_of(action: str) -> list[ResultCode]:
     return [code for code in ResultCode if action in GIVEN.get(code, ())]
 
 
-def success_code(action: str) -> str:
-    """What an action answers when all is well."""
-    return "100" if action in _INSTANCES else ResultCode.SUCCESS.code
-
-
 def tests_of_version(action: str, version: str) -> list[str]:
     """The tests that try an action under a version of the API."""
     return [f"{FILE}::test_version[{action}-{version}]"] if action in EVERY and version in VERSIONS else []

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
+from tests.sdk.cases import success_code
 
 from clarion.app import Foundation, Server
 from clarion.clock import SystemClock
@@ -182,7 +183,7 @@ def _codes(name: str) -> str:
         ("code", "name", "tests"),
         (
             (
-                code(tested.success_code(name) if r is ResultCode.SUCCESS else r.code),
+                code(success_code(name) if r is ResultCode.SUCCESS else r.code),
                 r.name,
                 _tests(tested.tests_of_code(name, r)),
             )

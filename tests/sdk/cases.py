@@ -24,7 +24,8 @@ FRESH = "<fresh>"
 DATA = "<data>"
 """Data of the answer to the last request in `BEFORE`."""
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
-"""A device that is not there."""
+OTHER_TOKEN = TOKEN[::-1]
+"""Devices that are not there."""
 
 TITLE = "标题 😀 a+b ~ c*d 100% 'x' \"y\" (z)! /?&=#"
 CONTENT = "内容 🚀\n第二行 + ~ * % \\ <b>&amp;</b>"
@@ -180,7 +181,7 @@ EVERY: Mapping[str, Parameters] = {
     "PushMultiple": FULL_MULTIPLE,
     "PushBroadcast": FULL_BROADCAST,
     "PushBind": {**BIND, "TenantId": TENANT_ID, "PhoneNumber": "13800000000"},
-    "PushUnBind": {**UNBIND, "TenantId": TENANT_ID},
+    "PushUnBind": {**UNBIND, "DeliveryToken": OTHER_TOKEN, "TenantId": TENANT_ID},
     "PushReport": {
         **REPORT,
         **_DETAILS,
@@ -224,7 +225,7 @@ _MULTIPLE = (("PushMultiple", FULL_MULTIPLE),)
 _TIMED = (("PushSimple", {**FULL, **TIMED}),)
 _CREATED = (("CreateTemplate", CREATE),)
 BEFORE: Mapping[str, tuple[tuple[str, Parameters], ...]] = {
-    "PushUnBind": (("PushBind", BIND),),
+    "PushUnBind": (("PushBind", {**BIND, "DeliveryToken": OTHER_TOKEN}),),
     "PushQueryDeviceState": (("PushReport", EVERY["PushReport"]), ("PushBind", BIND)),
     "RevokePushMessage": (("PushSimple", FULL),),
     "RevokePushTask": _MULTIPLE,
@@ -337,6 +338,11 @@ def flat(parameters: Parameters) -> dict[str, Any]:
 def code_of(answer: Mapping[str, Any]) -> str:
     """The result code, of either form of answer."""
     return str(answer.get("ResultCode") or answer["Code"])
+
+
+def success_code(action: str) -> str:
+    """The code of an answer when all is well: the two forms of answer have two."""
+    return "100" if "Code" in FILLED[action] else "OK"
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

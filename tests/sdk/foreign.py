@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.sdk.cases import BIND, REPORT, SIMPLE, STATE, UNBIND
+from tests.sdk.cases import BIND, EVERY, REPORT, SIMPLE, STATE, UNBIND, Ask, Parameters, flat, prepared
 from tests.support.server import ServerProcess
 from tests.support.tenants import Key, Tenants
 
@@ -22,7 +22,7 @@ def job(
     server: ServerProcess, key: Key, action: str, parameters: dict[str, Any], version: str, **options: Any
 ) -> Job:
     """A job; values are texts, as all SDKs take them."""
-    texts = {name: str(value) for name, value in parameters.items()}
+    texts = {name: str(value) for name, value in flat(parameters).items()}
     common = {"endpoint": str(server.api), "keyId": key.key_id, "secret": key.secret, "version": version}
     return {**common, "action": action, "parameters": texts, **options}
 
@@ -39,7 +39,7 @@ def run_jobs(command: Sequence[str], directory: Path, jobs: Sequence[Job]) -> li
 
 
 def whole_life(token: str, user: str) -> list[tuple[str, dict[str, Any], str]]:
-    """Each action once, for a device and a user: action, parameters, code of the answer."""
+    """What becomes of a device and its user: action, parameters, code of the answer."""
     own, target = {"DeliveryToken": token}, {"TargetMsgkey": json.dumps({token: user})}
     return [
         ("PushSimple", {**SIMPLE, **target}, "OK"),
@@ -49,6 +49,11 @@ def whole_life(token: str, user: str) -> list[tuple[str, dict[str, Any], str]]:
         ("PushUnBind", {**UNBIND, **own, "UserId": user}, "OK"),
         ("PushSimple", {**SIMPLE, "Title": ""}, "3024"),
     ]
+
+
+def every_request(ask: Ask) -> list[tuple[str, Parameters]]:
+    """The request of `EVERY` for each action, after what has to go before it."""
+    return [(action, prepared(ask, action)) for action in EVERY]
 
 
 def refusals(tenants: Tenants) -> list[tuple[Key, str, dict[str, Any], str, str]]:

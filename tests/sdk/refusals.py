@@ -16,6 +16,7 @@ from tests.sdk.cases import (
     BIND,
     CREATE,
     EVERY,
+    OTHER_TOKEN,
     REPORT,
     SIMPLE,
     STATE,
@@ -152,7 +153,7 @@ _VALUES: list[Change] = [
 
 def _entry(**changes: str) -> dict[str, Any]:
     good = {"Target": TOKEN, "MsgKey": "case", "TemplateKeyValue": WINNER}
-    return {"TargetMsg": [good, {**good, "Target": TOKEN[::-1], **changes}]}
+    return {"TargetMsg": [good, {**good, "Target": OTHER_TOKEN, **changes}]}
 
 
 _BASE = {**APP, "TaskName": "task", "DeliveryType": 1, "ExpiredSeconds": 600, "TemplateName": WINNERS}

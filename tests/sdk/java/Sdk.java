@@ -9,6 +9,9 @@ import com.aliyuncs.http.FormatType;
 import com.aliyuncs.http.MethodType;
 import com.aliyuncs.http.ProtocolType;
 import com.aliyuncs.profile.DefaultProfile;
+import com.aliyuncs.reader.Reader;
+import com.aliyuncs.reader.ReaderFactory;
+import com.aliyuncs.transform.UnmarshallerContext;
 import com.google.gson.Gson;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
@@ -24,7 +27,8 @@ import java.util.Map;
  * Runs jobs with the Java SDK: a JSON array of jobs on standard input, one of outcomes on standard output.
  *
  * <p>An outcome is {"answer": …} (the text of the answer, or the typed response as JSON) or {"error": {"code", "kind",
- * "message"}}, as the SDK gave it.
+ * "message"}}, as the SDK gave it. A job with "paths" (of members, with their types) also gets "members": what the SDK's
+ * reader finds there.
  */
 public final class Sdk {
   private static final Gson GSON = new Gson();
@@ -39,6 +43,7 @@ public final class Sdk {
     String format = "JSON";
     boolean v3;
     Map<String, String> parameters;
+    Map<String, String> paths;
   }
 
   public static void main(String[] arguments) throws Exception {
@@ -55,6 +60,9 @@ public final class Sdk {
     IAcsClient client = new DefaultAcsClient(DefaultProfile.getProfile("cn-hangzhou", job.keyId, job.secret));
     try {
       outcome.add("answer", job.sdk.equals("typed") ? typed(client, job) : common(client, job));
+      if (job.paths != null) {
+        outcome.add("members", members(outcome.get("answer").getAsString(), job));
+      }
     } catch (ClientException error) {
       JsonObject shown = new JsonObject();
       shown.addProperty("code", error.getErrCode());
@@ -83,6 +91,40 @@ public final class Sdk {
       client.getAcsResponse(request.buildRequest()); // looks closer at errors, as it does for typed requests
     }
     return GSON.toJsonTree(client.getCommonResponse(request).getData());
+  }
+
+  // What the SDK's own reader finds in an answer, asked as its typed responses ask: by path, and by number in lists.
+  private static JsonObject members(String answer, Job job) throws ClientException {
+    UnmarshallerContext context = new UnmarshallerContext();
+    Reader reader = ReaderFactory.createInstance(FormatType.valueOf(job.format));
+    context.setResponseMap(reader.readForHideArrayItem(answer, job.action + "Response"));
+    JsonObject members = new JsonObject();
+    job.paths.forEach((path, kind) -> {
+      String[] parts = (job.action + "Response." + path).split("\\[]", 2);
+      if (parts.length == 1) {
+        members.add(path, GSON.toJsonTree(member(context, parts[0], kind)));
+        return;
+      }
+      List<Object> entries = new ArrayList<>();
+      for (int index = 0; index < context.lengthValue(parts[0] + ".Length"); index++) {
+        entries.add(member(context, parts[0] + "[" + index + "]" + parts[1], kind));
+      }
+      members.add(path, GSON.toJsonTree(entries));
+    });
+    return members;
+  }
+
+  private static Object member(UnmarshallerContext context, String path, String kind) {
+    switch (kind) {
+      case "int":
+        return context.longValue(path);
+      case "float":
+        return context.floatValue(path);
+      case "bool":
+        return context.booleanValue(path);
+      default:
+        return context.stringValue(path);
+    }
   }
 
   // By reflection, so that this compiles without the package of typed requests.
