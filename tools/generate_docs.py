@@ -21,6 +21,8 @@ from tests.sdk.cases import success_code
 
 from clarion.app import Foundation, Server
 from clarion.clock import SystemClock
+from clarion.delivery.broadcasts.model import MOVES as BROADCAST_MOVES
+from clarion.delivery.broadcasts.model import BroadcastState
 from clarion.delivery.states import MOVES as MESSAGE_MOVES
 from clarion.delivery.states import OPEN, MessageStatus, Outcome, Stage
 from clarion.link.protocol import Failure
@@ -77,6 +79,7 @@ def architecture() -> Parts:
             [status for status in MessageStatus if status in OPEN],
             lambda status: f"{status.value} {status.label}",
         ),
+        "broadcast states": _diagram(BROADCAST_MOVES, [BroadcastState.RUNNING], lambda state: state.name.lower()),
         "fire states": _diagram(FIRE_MOVES, [FireState.WAITING], lambda state: state.label),
         "session states": _diagram(SESSION_MOVES, [State.AWAITING_HELLO], lambda state: state.value),
     }

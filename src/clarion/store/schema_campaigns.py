@@ -52,7 +52,8 @@ broadcasts = Table(
 """A broadcast, and how far it has got; its task has its content. The number of the task is its message id, too.
 
 `audience`: who gets it, as JSON. `cursor`: every device up to this number has its place in a page.
-`generation`: as for messages. `revocation`: the id of the revoke frame.
+`generation`: as for messages. `revocation`: the id of the revoke frame. `expires_at`: end of the validity, as the
+task has it; of a revoked broadcast, until when devices are told of that.
 """
 
 broadcast_pages = Table(

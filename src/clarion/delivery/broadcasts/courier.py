@@ -11,7 +11,7 @@ from clarion.delivery.broadcasts.log import OpenLog, Progress
 from clarion.delivery.broadcasts.model import BroadcastState, Entry
 from clarion.delivery.broadcasts.notes import Notes
 from clarion.delivery.broadcasts.places import PAGE_COLUMNS, page_of
-from clarion.delivery.broadcasts.planner import Step
+from clarion.delivery.broadcasts.planner import LAST_DEVICE, Step
 from clarion.delivery.connections import Connections
 from clarion.delivery.series import Mark
 from clarion.store.database import Database, Row, Transaction
@@ -72,7 +72,7 @@ class Courier:
             if self._reached.get(step.task, 0) == step.before:
                 await self._offer(step.task, step.devices)
                 self._reached[step.task] = step.cursor
-        await self._follow(step.task, step.cursor)
+        await self._follow(step.task, LAST_DEVICE if step.ends else step.cursor)
         self.wake()
 
     async def catch_up(self, found: Iterable[Progress]) -> None:
@@ -84,7 +84,7 @@ class Courier:
                     self._recalled.add(one.task)
                     await self._recall(entry)
             else:
-                await self._follow(one.task, one.cursor)
+                await self._follow(one.task, LAST_DEVICE if one.state is BroadcastState.DONE else one.cursor)
         for task in [task for task in self._reached if self._log.get(task) is None]:
             del self._reached[task]
         self._recalled = {task for task in self._recalled if self._log.get(task) is not None}

@@ -44,7 +44,7 @@ MOVES: dict[BroadcastState, frozenset[BroadcastState]] = {
     BroadcastState.DONE: frozenset({BroadcastState.REVOKED}),
     BroadcastState.REVOKED: frozenset(),
 }
-"""Allowed moves; docs/broadcasts.md has the diagram."""
+"""Allowed moves; docs/architecture.md has the diagram that is generated from it."""
 
 
 class Span(NamedTuple):

@@ -16,13 +16,13 @@ class Notes:
     """
 
     def __init__(self) -> None:
-        self._early: deque[tuple[int, int]] = deque()
+        self._early: dict[tuple[int, int], None] = {}  # each once, however often it asks
         self._recalled: deque[int] = deque()
         self.settled: deque[tuple[int, int, int]] = deque(maxlen=_MOST_SETTLED)
 
     def early(self, task: int, device: int) -> None:
         """The device asked for a broadcast whose page is not written; it shall ask again when it is."""
-        self._early.append((task, device))
+        self._early[task, device] = None
 
     def recalled(self, device: int) -> None:
         """The device told that it has a broadcast that was revoked meanwhile; it shall ask for the recall."""
@@ -35,10 +35,8 @@ class Notes:
             is_covered: whether the pages of a task have passed a device.
         """
         found = [self._recalled.popleft() for _ in range(len(self._recalled))]
-        for _ in range(len(self._early)):
-            task, device = self._early.popleft()
+        for task, device in list(self._early):
             if is_covered(task, device):
+                del self._early[task, device]
                 found.append(device)
-            else:
-                self._early.append((task, device))
         return found
