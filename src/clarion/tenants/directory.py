@@ -108,11 +108,12 @@ class Directory:
     def day(self, app: int, at_ms: int) -> int:
         """The day (days since 1970) of a moment in the app's time zone."""
         key = app, at_ms // _QUARTER_MS  # clocks of all zones change at quarters of an hour
-        day = self._days.get(key)
+        days = self._days  # another thread may put a new one in its place, for a new zone
+        day = days.get(key)
         if day is None:
-            if len(self._days) > _MOST_DAYS:
-                self._days = {}
-            day = self._days[key] = day_of(at_ms, self.zone(app))
+            if len(days) > _MOST_DAYS:
+                self._days = days = {}
+            day = days[key] = day_of(at_ms, self.zone(app))
         return day
 
     def is_told(self, app: int) -> bool:
