@@ -1,0 +1,105 @@
+"""`clarion simulate`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+import uvloop
+
+from clarion.cli.context import Json, fail, out, print_json, print_table
+from clarion.simulators.hall import Hall
+
+Settings = dict[str, dict[str, Any]]
+
+
+def simulate(
+    port: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=65_000,
+            help="Port of the calls and of the HTTP/1.1 vendors; those with TLS take the next ones.",
+        ),
+    ] = 9400,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    credentials: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write a channel file for each vendor there, and the certificate authority; keep those that are.",
+            show_default=False,
+        ),
+    ] = None,
+    settings: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="JSON: settings of the simulators by channel.", show_default=False),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option("--apns-key", metavar="FILE.p8", help="A key that APNs shall know.", show_default=False),
+    ] = None,
+    key_id: Annotated[str, typer.Option("--apns-key-id", metavar="ID", help="Its id.", show_default=False)] = "",
+    team_id: Annotated[
+        str, typer.Option("--apns-team-id", metavar="ID", help="Its team.", show_default=False)
+    ] = "",
+    json: Json = False,
+) -> None:
+    """Simulate the vendors' gateways until SIGTERM or Ctrl-C."""
+    wanted = _settings(settings)
+    if key is not None:
+        known = {"keyId": key_id, "teamId": team_id, "key": _read(key).decode("utf-8", "replace")}
+        ours = wanted.setdefault("apns", {})
+        ours["keys"] = [*ours.get("keys", []), known]
+    uvloop.run(_simulate(Hall(host=host, port=port, folder=credentials), wanted, as_json=json))
+
+
+async def _simulate(hall: Hall, settings: Settings, *, as_json: bool) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        for label, values in settings.items():
+            if label not in hall.simulators:
+                fail(f"there is no simulator {label!r}; there are {', '.join(hall.simulators)}")
+            hall.configure(label, values)
+        await hall.start()
+        _announce(hall.urls, hall.control, hall.ca_file, as_json=as_json)
+        await stop.wait()
+    except ValueError as error:
+        fail(f"settings: {error}")
+    except OSError as error:
+        fail(f"cannot listen: {error}")
+    finally:
+        await hall.stop()
+
+
+def _announce(urls: Mapping[str, str], control: str, ca_file: Path, *, as_json: bool) -> None:
+    if as_json:
+        print_json({**urls, "control": control, "caFile": str(ca_file.resolve())})
+        return
+    print_table(("channel", "base URL"), [*urls.items(), ("control", control)], "")
+    out.print(f"certificate authority of the https ones: {ca_file.resolve()}", markup=False)
+    out.file.flush()
+
+
+def _settings(file: Path | None) -> Settings:
+    if file is None:
+        return {}
+    try:
+        return msgspec.json.decode(_read(file), type=Settings)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        fail(f"{file}: {error}")
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        fail(f"{file}: {error.strerror}")
