@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from clarion import __version__
-from clarion.cli import callbacks, check, device, push, revoke, schedules, serve, templates, tenants, trace
+from clarion.cli import callbacks, check, device, push, revoke, schedules, serve, simulate, templates, tenants, trace
 from clarion.cli.context import Fault, err
 from clarion.failures import ConfigurationError, StoreUnavailable
 from clarion.results import Refusal
@@ -44,6 +44,7 @@ def _main(
 app.command("serve")(serve.serve)
 app.command("check")(check.check)
 app.command("trace")(trace.trace)
+app.command("simulate")(simulate.simulate)
 app.add_typer(tenants.apps, name="app")
 app.add_typer(tenants.keys, name="key")
 app.add_typer(device.commands, name="device")
