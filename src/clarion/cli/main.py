@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from clarion import __version__
-from clarion.cli import callbacks, check, device, push, revoke, schedules, serve, simulate, templates, tenants, trace
+from clarion.cli import (
+    callbacks,
+    check,
+    device,
+    push,
+    revoke,
+    schedules,
+    serve,
+    simulate,
+    templates,
+    tenants,
+    trace,
+)
 from clarion.cli.context import Fault, err
 from clarion.failures import ConfigurationError, StoreUnavailable
 from clarion.results import Refusal

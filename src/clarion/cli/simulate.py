@@ -6,14 +6,16 @@ import asyncio
 import signal
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 import uvloop
 
 from clarion.cli.context import Json, fail, out, print_json, print_table
-from clarion.simulators.hall import Hall
+
+if TYPE_CHECKING:
+    from clarion.simulators.hall import Hall
 
 Settings = dict[str, dict[str, Any]]
 
@@ -56,6 +58,8 @@ def simulate(
         known = {"keyId": key_id, "teamId": team_id, "key": _read(key).decode("utf-8", "replace")}
         ours = wanted.setdefault("apns", {})
         ours["keys"] = [*ours.get("keys", []), known]
+    from clarion.simulators.hall import Hall
+
     uvloop.run(_simulate(Hall(host=host, port=port, folder=credentials), wanted, as_json=json))
 
 
