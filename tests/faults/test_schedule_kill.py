@@ -25,8 +25,8 @@ from tests.support.tenants import Tenants, in_foundation, make_tenants
 
 pytestmark = [pytest.mark.real_process, pytest.mark.slow]
 
-SCHEDULES, AHEAD_SECONDS = 50, 3
-KILLED_AFTER = 8, 20, 35
+SCHEDULES, AHEAD_SECONDS = 90, 5
+KILLED_AFTER = 8, 30, 60
 """How many pushes devices have when the server is killed."""
 _OF_FIRES = (
     "SELECT fires.unique_id, fires.state, count(messages.message) "

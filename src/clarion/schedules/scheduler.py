@@ -205,9 +205,15 @@ class Scheduler:
         except Exception as error:
             # The error's text may quote the message, which has no place in a log.
             log.error("schedule_failed", fire=fire.unique_id, error=type(error).__name__)  # noqa: TRY400
-            self._failures[fire.unique_id] = failure.next(self._clock.monotonic())
+            self._note(fire, failure.next(self._clock.monotonic()))
         else:
             self._failures.pop(fire.unique_id, None)
+
+    def _note(self, fire: Fire, failure: _Failure) -> None:
+        # Those that have not been tried again for long were cancelled.
+        cancelled = self._clock.monotonic() - _LONGEST_BACK_OFF
+        self._failures = {name: one for name, one in self._failures.items() if one.again_at > cancelled}
+        self._failures[fire.unique_id] = failure
 
     async def _carry_out(self, fire: Fire, lease: Lease) -> None:
         async def work(transaction: Transaction) -> Row | None:
@@ -222,10 +228,10 @@ class Scheduler:
             await self._miss(fire, lease, obstacle)
             return
         order = self._launcher.order(fire.app, plan, request_id, fire.fire_at, scheduled=True)
-        now = self._clock.now_ms()
-        accepted: Accepted | None = await self._writer.submit(self._end, _End(fire, order, lease, now))
+        end = _End(fire, order, lease, self._clock.now_ms())
+        accepted: Accepted | None = await self._writer.submit(self._end, end)
         if accepted is not None:
-            self._observe(FireState.EXECUTED.label, (now - fire.fire_at) / 1000)
+            self._observe(FireState.EXECUTED.label, (self._clock.now_ms() - fire.fire_at) / 1000)
             self._launcher.hand_over(order, plan, accepted)
 
     async def _obstacle(self, fire: Fire, plan: Plan) -> str | None:

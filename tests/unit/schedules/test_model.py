@@ -67,6 +67,12 @@ def test_a_time_that_is_over_leaves_no_moment(late: int) -> None:
     assert read(Strategy.TIMED, {"fixedTime": ms(NOW) - late}).moments == ()
 
 
+def test_now_is_not_to_come() -> None:
+    now = NOW.replace(microsecond=0)
+    assert read(Strategy.TIMED, {"fixedTime": ms(now)}, now).moments == ()
+    assert read(Strategy.CYCLIC, cycle(endTime=in_days(0), time="12:00:00"), now).moments == ()
+
+
 @pytest.mark.parametrize("form", [str, float, lambda at: f" {at} "])
 def test_numbers_come_in_other_forms_too(form: Any) -> None:
     at = in_days(1)
