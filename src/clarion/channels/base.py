@@ -7,7 +7,8 @@ vendor's folder has. `code` and `text` are the vendor's own, verbatim; the trace
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import NamedTuple, Protocol
 
 from clarion.channels.message import PushContent
@@ -194,3 +195,42 @@ class Recaller(Protocol):
     async def recall(self, app: int, copies: Sequence[VendorCopy]) -> Sequence[RecallOutcome]:
         """Take back what the vendor took for devices of an app; an outcome for each, in their order."""
         ...
+
+
+class ReceiptKind(Enum):
+    """What a vendor's callback tells of a message."""
+
+    ARRIVED = "arrived"
+    INVALID_TOKEN = "invalid token"  # noqa: S105
+    MUTED = "muted"
+    """It arrived, but the user does not let the app show notifications."""
+    WAITING = "waiting"
+    """The vendor keeps it for later; another callback may follow."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One message of a vendor's callback. It may come before the answer to the message, twice, or days later.
+
+    Attributes:
+        vendor_id: as `Accepted` told it; empty if the vendor does not say.
+        token: the vendor's token of the device.
+        kind: what became of it.
+        code: the vendor's own code.
+        text: what that means, in plain words.
+        at: when it happened, as the vendor says, ms.
+        tag: what the message had for a tag, usually the id of its task; empty if the vendor does not say.
+    """
+
+    vendor_id: str
+    token: str = field(repr=False)
+    kind: ReceiptKind
+    code: str
+    text: str
+    at: int
+    tag: str = ""
+
+
+class ReceiptRefused(Exception):
+    """A callback that is not the vendor's, or not of its form; the text says why, without secrets."""
