@@ -1,0 +1,59 @@
+"""Messages into calls: who goes together, how many calls at once, whom a refused batch was refused for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from typing import TypeVar
+
+from clarion.channels.base import InvalidToken, SendOutcome
+
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+
+Deliver = Callable[[Sequence[T]], Awaitable[SendOutcome | list[SendOutcome]]]
+"""Sends messages with one call; one outcome for the call as a whole, or one for each message."""
+
+
+def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """The items with the same key, in their order."""
+    groups: dict[K, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
+
+
+def chunked(items: Sequence[T], most: int) -> list[Sequence[T]]:
+    """Parts of at most `most` items."""
+    return [items[start : start + most] for start in range(0, len(items), most)]
+
+
+async def bounded(calls: Sequence[Callable[[], Awaitable[None]]], at_once: int) -> None:
+    """Make all calls, at most `at_once` of them at a time."""
+    if len(calls) == 1:
+        await calls[0]()
+        return
+    waiting = iter(calls)
+
+    async def work() -> None:
+        for call in waiting:
+            await call()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(at_once, len(calls))):
+            group.create_task(work())
+
+
+async def told_apart(items: Sequence[T], deliver: Deliver[T]) -> list[SendOutcome]:
+    """Send a batch; an outcome for each message.
+
+    A batch that is refused as a whole for one token was not carried out: it is halved until that token is found.
+    """
+    outcome = await deliver(items)
+    if isinstance(outcome, list):
+        return outcome
+    if len(items) == 1 or not isinstance(outcome, InvalidToken):
+        return [outcome] * len(items)
+    middle = len(items) // 2
+    first, second = await asyncio.gather(told_apart(items[:middle], deliver), told_apart(items[middle:], deliver))
+    return first + second

@@ -1,0 +1,65 @@
+"""Channel files: what an operator gives for a vendor's channel, as one JSON object with camelCase names."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+Word = Annotated[str, Meta(min_length=1, max_length=4096)]
+"""A text that must not be empty."""
+
+HttpUrl = Annotated[str, Meta(pattern=r"^https?://[^\s/?#]+[^\s?#]*$", max_length=2048)]
+"""An address with `http` or `https`, without query."""
+
+
+class ChannelFile(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """What the files of all channels have.
+
+    Attributes:
+        base_url: address to call instead of the vendor's own.
+        token_url: whole address of the call that gives access tokens, instead of the vendor's own.
+        ca_file: PEM certificates to trust instead of the system's.
+        proxy: `http://[user:password@]host:port`.
+    """
+
+    shown: ClassVar[frozenset[str]] = frozenset()
+    """Fields that may be printed; all others may hold secrets."""
+
+    base_url: HttpUrl | None = None
+    token_url: HttpUrl | None = None
+    ca_file: Word | None = None
+    proxy: HttpUrl | None = None
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{name}={getattr(self, name)!r}" for name in sorted(self.shown))
+        return f"{type(self).__name__}({parts}{', ' if parts else ''}…)"
+
+    def __rich_repr__(self) -> Any:
+        return ((name, getattr(self, name)) for name in sorted(self.shown))
+
+
+F = TypeVar("F", bound=ChannelFile)
+
+
+def parse_file(text: bytes, kind: type[F]) -> F:
+    """The settings that a channel file holds.
+
+    Raises:
+        msgspec.ValidationError: it is no JSON, or has a wrong, unknown or missing field; the text names it and
+            repeats no value.
+    """
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise msgspec.ValidationError("the channel file is no JSON object") from None
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of an address, without user and path; for texts."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

@@ -1,0 +1,144 @@
+"""From what vendors say to outcomes: how a code is treated, and what becomes of a call without a code. Pure.
+
+Each vendor's folder has one table of `VendorCode`; the reference pages are made from these tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, time, timedelta
+from enum import Enum
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from clarion.channels.base import (
+    Accepted,
+    ConfigError,
+    InvalidToken,
+    PayloadError,
+    RateLimited,
+    Retry,
+    SendOutcome,
+    Unknown,
+)
+from clarion.channels.http import HttpAnswer, HttpFailure
+from clarion.clock import Clock
+
+VENDOR_ZONE = ZoneInfo("Asia/Shanghai")
+"""Where the vendors' days begin and end."""
+
+MAX_TEXT = 300
+_PAUSE = 1.0
+_LONGEST_PAUSE = 3600.0
+
+
+class Treatment(Enum):
+    """What a vendor's code means for a message."""
+
+    ACCEPTED = "accepted"
+    INVALID_TOKEN = "invalid_token"  # noqa: S105
+    RETRY = "retry"
+    RATE_LIMITED = "rate_limited"
+    """For a moment."""
+    DAY_QUOTA = "day_quota"
+    """Until midnight where the vendor is."""
+    PAYLOAD_ERROR = "payload_error"
+    CONFIG_ERROR = "config_error"
+    AUTH_REFRESH = "auth_refresh"
+    """The access token is not good any more; once a new one is refused too, it is a `CONFIG_ERROR`."""
+
+
+class VendorCode(NamedTuple):
+    """A row of a vendor's table.
+
+    Attributes:
+        treatment: what it means for a message.
+        meaning: in plain words, with what to change.
+        seconds: of `RATE_LIMITED`, how long to wait when the vendor does not say.
+    """
+
+    treatment: Treatment
+    meaning: str
+    seconds: float = _PAUSE
+
+
+def rows(treatment: Treatment, meanings: Mapping[int, str], seconds: float = _PAUSE) -> dict[str, VendorCode]:
+    """Rows of a table that are treated alike."""
+    return {str(code): VendorCode(treatment, meaning, seconds) for code, meaning in meanings.items()}
+
+
+def outcome_of(row: VendorCode, code: str, text: str, clock: Clock, vendor_id: str = "") -> SendOutcome:
+    """The outcome of a message for which the vendor gave a code.
+
+    Args:
+        row: of the vendor's table.
+        code: as the vendor gave it.
+        text: what the vendor said; may be empty.
+        clock: for limits.
+        vendor_id: of a message that was taken.
+    """
+    text, now = text or row.meaning, clock.now_ms()
+    match row.treatment:
+        case Treatment.ACCEPTED:
+            return Accepted(vendor_id)
+        case Treatment.RATE_LIMITED:
+            return RateLimited(now + int(row.seconds * 1000), code, text)
+        case Treatment.DAY_QUOTA:
+            return RateLimited(next_time(now, time(0)), code, text)
+        case plain:
+            return _PLAIN[plain](code=code, text=text)
+
+
+_PLAIN: Mapping[Treatment, Callable[..., SendOutcome]] = {
+    Treatment.INVALID_TOKEN: InvalidToken,
+    Treatment.RETRY: Retry,
+    Treatment.PAYLOAD_ERROR: PayloadError,
+    Treatment.CONFIG_ERROR: ConfigError,
+    Treatment.AUTH_REFRESH: ConfigError,
+}
+
+
+def next_time(now_ms: int, of_day: time) -> int:
+    """The next moment (ms) after `now_ms` at which it is this time of day where the vendors are."""
+    now = datetime.fromtimestamp(now_ms / 1000, VENDOR_ZONE)
+    then = datetime.combine(now.date(), of_day, VENDOR_ZONE)
+    if then <= now:
+        then += timedelta(days=1)
+    return int(then.timestamp() * 1000)
+
+
+def outcome_of_failure(failure: HttpFailure) -> Retry | Unknown:
+    """The outcome of a call without an answer: unknown if it may have been carried out."""
+    if failure.reached:
+        return Unknown("", failure.detail)
+    return Retry(None, "", failure.detail)
+
+
+def outcome_of_status(answer: HttpAnswer, clock: Clock) -> SendOutcome:
+    """The outcome of an answer that is none of the vendor's own, by its HTTP status."""
+    code, wait = str(answer.status), answer.retry_after(clock)
+    if answer.status == 429:
+        seconds = _PAUSE if wait is None else min(max(wait, _PAUSE), _LONGEST_PAUSE)
+        return RateLimited(clock.now_ms() + int(seconds * 1000), code, "too many requests")
+    if answer.status >= 500:
+        return Retry(wait, code, "the vendor's server failed")
+    kind, text = _STATUSES.get(answer.status, (ConfigError, "no answer of this vendor; is baseUrl right?"))
+    return kind(code=code, text=text)
+
+
+_STATUSES: Mapping[int, tuple[Callable[..., SendOutcome], str]] = {
+    200: (Unknown, "an answer that makes no sense"),
+    401: (ConfigError, "the vendor refused the credentials"),
+    403: (ConfigError, "the vendor refused the credentials"),
+    408: (Retry, "the vendor waited too long for the request"),
+    413: (PayloadError, "the request is too large"),
+}
+
+
+def scrub(text: object, secrets: Iterable[str]) -> str:
+    """A vendor's text without secrets and device tokens, and not longer than `MAX_TEXT`."""
+    said = text if isinstance(text, str) else ""
+    for secret in secrets:
+        if secret and secret in said:
+            said = said.replace(secret, "…")
+    return "".join(character if character.isprintable() else " " for character in said[:MAX_TEXT])
