@@ -47,11 +47,15 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class RateLimited:
-    """The vendor takes nothing from this app until then (ms); nothing is wrong with the message."""
+    """The vendor takes nothing until then (ms); nothing is wrong with the message.
+
+    `whole`: whether that is so for all messages of the app, or for this target alone.
+    """
 
     until: int
     code: str = ""
     text: str = ""
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
