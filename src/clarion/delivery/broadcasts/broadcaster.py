@@ -113,14 +113,15 @@ class Broadcasts:
     async def keep_up(self) -> None:
         """Bring to connected devices what other processes did; wake those that wait; move their cursors."""
         await self._courier.catch_up(await self._log.refresh())
-        await self._seen.flush()
+        while await self._seen.flush():
+            pass
 
     async def write_pages(self) -> None:
         """Write a page of each unfinished broadcast in turn, until all are finished.
 
         One at which another process is faster is left to that process, until it is looked for again.
         """
-        turns = deque(await self._planner.unfinished(0, _AT_ONCE))
+        turns = deque(await self._planner.unfinished(_AT_ONCE))
         while turns:
             task = turns.popleft()
             step = await self._planner.take_step(task)
@@ -128,9 +129,9 @@ class Broadcasts:
                 await self._courier.hand_over(step)
                 if not step.ends:
                     turns.append(task)
-            if self._news.is_set() and len(turns) < _AT_ONCE:
+            if self._news.is_set():
                 self._news.clear()
-                turns.extend(await self._planner.unfinished(max(turns, default=task), _AT_ONCE))
+                turns.extend(task for task in await self._planner.unfinished(_AT_ONCE) if task not in turns)
 
     async def retain(self) -> int:
         """Delete a little of what is past retention; how many rows."""

@@ -114,10 +114,12 @@ class Courier:
     async def _recall(self, entry: Entry) -> None:
         async for rows in self._pages(entry.task, -1):
             for row in rows:
-                await self._offer(entry.task, list(page_of(row).marked(Mark.ARRIVED)))
+                await self._offer(entry.task, list(page_of(row).marked(Mark.ARRIVED)), recall=True)
         after = -1
         while joins := await self._read(_NEXT_JOINS, entry.task, after, _JOINS):
-            await self._offer(entry.task, [device for device, marks in joins if not marks & Mark.RECALLED])
+            await self._offer(
+                entry.task, [device for device, marks in joins if not marks & Mark.RECALLED], recall=True
+            )
             after = joins[-1][0]
 
     async def _pages(self, task: int, after: int) -> AsyncIterator[Sequence[Row]]:
@@ -131,9 +133,10 @@ class Courier:
 
         return await self._database.read(work)
 
-    async def _offer(self, task: int, devices: Sequence[int]) -> None:
+    async def _offer(self, task: int, devices: Sequence[int], *, recall: bool = False) -> None:
         for start in range(0, len(devices), _SLICE):
             entry = self._log.get(task)
-            if entry is not None:  # what it has become meanwhile is what devices shall get
-                self._connections.broadcast(devices[start : start + _SLICE], entry.wire_id, entry.frame)
+            if entry is None or (entry.revocation is not None) != recall:
+                return  # it was revoked a moment ago
+            self._connections.broadcast(devices[start : start + _SLICE], entry.wire_id, entry.frame)
             await asyncio.sleep(0)

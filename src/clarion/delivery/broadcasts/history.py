@@ -113,7 +113,8 @@ class _Broadcast(NamedTuple):
 
 
 async def history(transaction: Transaction, app: int, target: str, msg_key: str, now: int) -> History | None:
-    """What became of the newest broadcast with this message key; None when there is none.
+    """What became of the newest broadcast with this message key in which the target has a place, else of the newest
+    one; None when there is none.
 
     Args:
         transaction: read from.

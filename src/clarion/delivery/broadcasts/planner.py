@@ -35,7 +35,7 @@ _STANDS = Query(
 )
 _UNFINISHED = Query(
     select(broadcasts.c.task)
-    .where(text(UNFINISHED_BROADCASTS), broadcasts.c.task > bindparam("after"))
+    .where(text(UNFINISHED_BROADCASTS))
     .order_by(broadcasts.c.task)
     .limit(bindparam("limit"))
 )
@@ -92,11 +92,11 @@ class Planner:
         self._ledger = ledger
         self._clock = clock
 
-    async def unfinished(self, after: int, limit: int) -> Sequence[int]:
-        """Broadcasts that still have pages to go, with a number over `after`."""
+    async def unfinished(self, limit: int) -> Sequence[int]:
+        """The first broadcasts that still have pages to go."""
 
         async def work(transaction: Transaction) -> Sequence[int]:
-            return [task for (task,) in await transaction.fetch(_UNFINISHED, after=after, limit=limit)]
+            return [task for (task,) in await transaction.fetch(_UNFINISHED, limit=limit)]
 
         return await self._database.read(work)
 
