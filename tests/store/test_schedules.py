@@ -580,6 +580,15 @@ async def test_retention_forgets_what_ended_long_ago(system: System) -> None:
     assert (await system.count("schedules"), await system.count("fires")) == (1, 180)
 
 
+async def test_retention_leaves_what_nobody_has_looked_at_yet(system: System) -> None:
+    await timed(system, 60)
+    system.clock.advance(30 * 24 * HOUR)  # no scheduler was running
+    assert await system.schedules.retain(10 * 24 * HOUR * 1000) == 0
+    await system.scheduler.fire_due()
+    assert await states(system) == [FireState.MISSED]
+    assert await system.schedules.retain(10 * 24 * HOUR * 1000) == 1
+
+
 # --- the actions ---
 
 
