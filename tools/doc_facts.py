@@ -48,7 +48,17 @@ _SCHEDULE_LIST = {
     "PageSize": "1 to 500, the default",
 }
 
+_TEMPLATES = ("CreateTemplate", "DeleteTemplate", "GetTemplate", "ListTemplatePage")
+_INSTANCES = (*_TEMPLATES, "PushQueryDeviceState")
+
 PARAMETERS = {
+    "AppId": "empty: 3003; unknown: 3007",
+    "WorkspaceId": "empty: 3003; unknown: 3007",
+    **{
+        f"{action}.{name}": "empty: 3003; unknown: 8012"
+        for action in _INSTANCES
+        for name in ("AppId", "WorkspaceId")
+    },
     "Title": "empty: 3024",
     "Content": "empty: 3024; at most 2,048 bytes of UTF-8",
     "Uri": "where a tap leads",
@@ -58,6 +68,24 @@ PARAMETERS = {
     **dict.fromkeys(("AppVersion", "Channel", "ConnectType", "Imei", "Imsi", "Model", "PushVersion"), _DETAIL),
     "DeliveryType": "1 Android, 2 iOS, 7 HarmonyOS device; 3 user; 5, 6 live activity (waits for a channel)",
     "ExpiredSeconds": "1 to `max_expired_seconds`",
+    "TemplateName": "blanks around it do not count; empty: 3025; unknown: 3022",
+    "TemplateKeyValue": "JSON map; a placeholder of the template without a value: 3023",
+    "TargetMsg": "1 to 400 of `TargetMsg.N.Target`, `.MsgKey`, `.TemplateKeyValue`, `.ExtendedParams`",
+    "CreateTemplate.TemplateName": "empty: 3037; over 200 characters or with a comma: 3038; in use: 3036",
+    "CreateTemplate.DescInfo": "1 to 200 characters, else 3041",
+    "CreateTemplate.Title": "1 to 2,048 characters, else 3040; may have `#placeholders#`",
+    "CreateTemplate.Content": "1 to 2,048 characters, else 3039; may have `#placeholders#`",
+    "CreateTemplate.Uri": "at most 2,048 characters, else 3042; may have `#placeholders#`",
+    "CreateTemplate.Variables": "kept as given; the placeholders are those of the texts",
+    "CreateTemplate.ShowStyle": "0, or 1 for silent",
+    "CreateTemplate.JumpAction": "0 web address, 1 page of the app",
+    "TemplateId": "what CreateTemplate answered as Data; unknown: 3022",
+    **dict.fromkeys(
+        ("DeleteTemplate.TemplateName", "GetTemplate.TemplateName"), "instead of `TemplateId`, or with it"
+    ),
+    "ListTemplatePage.CurrentPage": "from 1, the default",
+    "ListTemplatePage.PageSize": "1 to 500, 10 by default",
+    "PushBroadcast.DeliveryType": "1 Android, 2 iOS, 7 HarmonyOS; 3, 5, 6: 3030",
     "TaskName": "absent or empty: 3019; at most 256 characters",
     "Msgkey": "unique for each broadcast of a platform for 7 days; empty: 3021; at most 256 characters",
     "PushStatus": "0 logged-in devices, 1 all, 2 logged-out ones",
@@ -120,7 +148,8 @@ PARAMETERS = {
     "QueryPushAnalysisCoreIndex.Type": "`SIMPLE`, `TEMPLATE`, `MULTIPLE`, `BROADCAST`; absent for all",
     "QueryPushAnalysisTaskList.PageNumber": "from 1 (default) to 10,000",
     "QueryPushAnalysisTaskList.PageSize": "1 to 500 (default)",
-    "PushQueryDeviceState.TenantId": "refused with 8013 if the app has another one",
+    **{f"{action}.TenantId": "refused with 8013 if the app has another one" for action in _INSTANCES},
+    "PushQueryDeviceState.Target": "device id or user id; empty: 3021",
     "PushQueryDeviceState.TargetType": "1 device, 2 user (not the codes of `DeliveryType`)",
 }
 """What a parameter does in this version; `Action.Name` goes before `Name`."""
