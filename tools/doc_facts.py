@@ -191,6 +191,7 @@ STATUSES = {
     MessageStatus.NO_BIND_INFO: "no device is bound to the user",
     MessageStatus.ACKED: "a device has it",
     MessageStatus.MSG_EXPIRED: "its validity ended before any device had it",
+    MessageStatus.EXCEPTION: "a vendor does not take it, or its fate there is not known; the trace says which",
     MessageStatus.REVOKED: "it was revoked before any device had acknowledged it",
     MessageStatus.NONE: "unknown (not used in this version)",
 }

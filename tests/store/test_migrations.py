@@ -63,6 +63,7 @@ async def test_migrations_reach_the_described_schema(database: Database, databas
     assert differences == []
     assert set(conditions) == {
         "broadcasts_unfinished",
+        "deliveries_due",
         "devices_by_user",
         "fires_waiting",
         "messages_open",

@@ -8,14 +8,15 @@ from enum import Enum, IntEnum
 class MessageStatus(IntEnum):
     """Where a message stands; numbers as the service documents them.
 
-    Source: message status codes of the MPS console; `MSG_EXPIRED` from the service's own enum. `REVOKED`, for which
-    no number is known, is this server's own, beside it.
+    Source: message status codes of the MPS console; `MSG_EXPIRED` and `EXCEPTION` from the service's own enum.
+    `REVOKED`, for which no number is known, is this server's own, beside it.
     """
 
     WAITING_FOR_VERIFY = -1
     DEVICE_NOT_ONLINE_OR_NO_RESPONSE = 0
     NO_BIND_INFO = 1
     ACKED = 2
+    EXCEPTION = 1000
     MSG_EXPIRED = 8006
     REVOKED = 8020
     NONE = 99999999
@@ -29,13 +30,14 @@ class MessageStatus(IntEnum):
 OPEN = frozenset({MessageStatus.DEVICE_NOT_ONLINE_OR_NO_RESPONSE, MessageStatus.NO_BIND_INFO})
 """States from which a message may still be delivered; the store's partial index says the same."""
 
-_ENDS = frozenset({MessageStatus.ACKED, MessageStatus.MSG_EXPIRED, MessageStatus.REVOKED})
+_ENDS = frozenset({MessageStatus.ACKED, MessageStatus.EXCEPTION, MessageStatus.MSG_EXPIRED, MessageStatus.REVOKED})
 
 MOVES: dict[MessageStatus, frozenset[MessageStatus]] = {
     MessageStatus.WAITING_FOR_VERIFY: OPEN | {MessageStatus.MSG_EXPIRED, MessageStatus.REVOKED},
     MessageStatus.DEVICE_NOT_ONLINE_OR_NO_RESPONSE: frozenset({MessageStatus.NO_BIND_INFO}) | _ENDS,
     MessageStatus.NO_BIND_INFO: frozenset({MessageStatus.DEVICE_NOT_ONLINE_OR_NO_RESPONSE}) | _ENDS,
     MessageStatus.ACKED: frozenset(),
+    MessageStatus.EXCEPTION: frozenset(),
     MessageStatus.MSG_EXPIRED: frozenset(),
     MessageStatus.REVOKED: frozenset(),
     MessageStatus.NONE: frozenset(),
@@ -118,6 +120,41 @@ class Outcome(Enum):
     )
 
     TAKEN = "taken", "The vendor's service took the message for the device.", ""
+    VENDOR_QUEUED = (
+        "vendor_queued",
+        "The message waits for its turn at the vendor's service.",
+        "Not sent yet: the vendor is slow, wants a pause, or its credentials are wrong; try `clarion channel check`.",
+    )
+    INVALID_TOKEN = (
+        "invalid_token",
+        "The vendor's service says that the device's vendor token is not good any more; it was forgotten.",
+        "The app reports a new token when it is started again, if it is still installed.",
+    )
+    VENDOR_TROUBLE = (
+        "vendor_trouble",
+        "The vendor's service could not take the message just now.",
+        "It is sent again, after pauses that grow, until it expires.",
+    )
+    RATE_LIMITED = (
+        "rate_limited",
+        "The vendor's service takes no more for the moment, or for today.",
+        "It is sent again when the vendor allows; ask the vendor for a larger quota.",
+    )
+    REJECTED = (
+        "rejected",
+        "The vendor's service does not take this message.",
+        "The vendor's text says why; change the push accordingly.",
+    )
+    MISCONFIGURED = (
+        "misconfigured",
+        "The vendor's service does not accept the app's credentials or settings.",
+        "Mend them with `clarion channel set`; `clarion channel check` tries them.",
+    )
+    FATE_UNKNOWN = (
+        "fate_unknown",
+        "The connection to the vendor's service was lost after the message had been sent: it may have it or not.",
+        "A single push is sent again; a multiple push or broadcast is not, so that nobody gets it twice.",
+    )
     REVOKED = "revoked", "The push was revoked before it was delivered; it is not delivered any more.", ""
     RECALL_OWED = (
         "recall_owed",

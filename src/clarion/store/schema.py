@@ -13,6 +13,9 @@ metadata = MetaData()
 BATCHES = "kind IN (2, 3)"
 """Condition of the partial index over tasks that statistics list: multiple and broadcast pushes."""
 
+DUE_FROM_VENDORS = "channel <> 'link'"
+"""Condition of the partial index over deliveries that vendors' lines take."""
+
 OPEN_STATUSES = "status IN (0, 1)"
 """Condition of the partial index over messages that may still be delivered (see `delivery.states`)."""
 
@@ -206,6 +209,14 @@ deliveries = Table(
     text_column("owner", null=True),
     number("epoch"),
     number("leased_until"),
+    Index(
+        "deliveries_due",
+        "app",
+        "channel",
+        "next_at",
+        sqlite_where=text(DUE_FROM_VENDORS),
+        postgresql_where=text(DUE_FROM_VENDORS),
+    ),
     sqlite_with_rowid=False,
 )
 """What is still owed: one row a (device, message), deleted in the transaction that records its outcome.

@@ -17,7 +17,13 @@ def test_every_state_has_its_moves() -> None:
 
 def test_a_message_ends() -> None:
     ends = {status for status, moves in MOVES.items() if not moves}
-    assert ends == {MessageStatus.ACKED, MessageStatus.MSG_EXPIRED, MessageStatus.REVOKED, MessageStatus.NONE}
+    assert ends == {
+        MessageStatus.ACKED,
+        MessageStatus.EXCEPTION,
+        MessageStatus.MSG_EXPIRED,
+        MessageStatus.REVOKED,
+        MessageStatus.NONE,
+    }
     assert all(MessageStatus.MSG_EXPIRED in MOVES[status] for status in set(MessageStatus) - ends)
     assert all(MessageStatus.REVOKED in MOVES[status] for status in set(MessageStatus) - ends)
 

@@ -59,6 +59,7 @@ def _extend() -> None:
     op.add_column("tasks", _text("template_name", null=True))
     op.add_column("tasks", _number("first_message", null=True))
     _partial("tasks_in_batches", "tasks", ["app", "task"], "kind IN (2, 3)")
+    _partial("deliveries_due", "deliveries", ["app", "channel", "next_at"], "channel <> 'link'")
     op.add_column("messages", sa.Column("series", sa.SmallInteger(), nullable=False, server_default="0"))
     op.add_column("messages", sa.Column("marks", sa.SmallInteger(), nullable=False, server_default="0"))
 

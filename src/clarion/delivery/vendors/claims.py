@@ -1,0 +1,111 @@
+"""Deliveries that are due, leased to this process: what a crash, a pause or a full line left in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, func, select, text, update
+
+from clarion.channels.base import Envelope
+from clarion.channels.message import PushContent, decode_content
+from clarion.delivery.series import PushKind
+from clarion.delivery.vendors.lanes import LANE_OF
+from clarion.delivery.vendors.line import Waiting
+from clarion.store.database import Transaction
+from clarion.store.queries import Query
+from clarion.store.schema import DUE_FROM_VENDORS, deliveries, devices, messages, tasks
+
+LEASE_MS = 120_000
+"""How long a process has a row before others may take it."""
+
+_DUE = Query(
+    select(deliveries.c.device, deliveries.c.message)
+    .where(
+        text(DUE_FROM_VENDORS),
+        deliveries.c.app == bindparam("app"),
+        deliveries.c.channel == bindparam("way"),
+        deliveries.c.next_at <= bindparam("now"),
+        deliveries.c.leased_until <= bindparam("now"),
+    )
+    .order_by(deliveries.c.next_at)
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True)
+)
+_LEASE = Query(
+    lambda terms: (
+        update(deliveries)
+        .values(owner=bindparam("by"), epoch=deliveries.c.epoch + 1, leased_until=bindparam("until"))
+        .where(terms.pair_of(deliveries.c.device, deliveries.c.message, "pairs"))
+    ),
+    pairs=("pairs",),
+)
+_ENVELOPES = Query(
+    lambda terms: (
+        select(
+            deliveries.c.device,
+            deliveries.c.message,
+            deliveries.c.attempts,
+            devices.c.vendor_token,
+            messages.c.msg_key,
+            messages.c.task,
+            messages.c.expires_at,
+            tasks.c.kind,
+            func.coalesce(messages.c.content, tasks.c.content),
+        )
+        .select_from(
+            deliveries.join(devices, devices.c.device == deliveries.c.device)
+            .join(messages, messages.c.message == deliveries.c.message)
+            .join(tasks, tasks.c.task == messages.c.task)
+        )
+        .where(
+            terms.pair_of(deliveries.c.device, deliveries.c.message, "pairs"),
+            messages.c.expires_at > bindparam("now"),
+            devices.c.vendor_token.is_not(None),
+        )
+    ),
+    pairs=("pairs",),
+)
+
+
+class Claim(NamedTuple):
+    """What a line asks for.
+
+    Attributes:
+        app: internal number of the app.
+        channel: label of the channel.
+        limit: most deliveries.
+        owner: this process.
+        now: ms.
+    """
+
+    app: int
+    channel: str
+    limit: int
+    owner: str
+    now: int
+
+
+async def claim(transaction: Transaction, batch: Sequence[Claim]) -> list[list[Waiting]]:
+    """Lease what is due; a handler for `GroupWriter.submit`."""
+    return [await _claim(transaction, each) for each in batch]
+
+
+async def _claim(transaction: Transaction, asked: Claim) -> list[Waiting]:
+    rows = await transaction.fetch(_DUE, app=asked.app, way=asked.channel, now=asked.now, limit=asked.limit)
+    pairs = [(device, message) for device, message in rows]
+    if not pairs:
+        return []
+    until = asked.now + LEASE_MS
+    await transaction.execute(_LEASE, pairs=pairs, by=asked.owner, until=until)
+    contents: dict[bytes, PushContent] = {}
+    found = []
+    for row in await transaction.fetch(_ENVELOPES, pairs=pairs, now=asked.now):
+        device, message, attempts, token, msg_key, task, expires_at, kind, stored = row
+        stored = bytes(stored)
+        content = contents.get(stored)
+        if content is None:
+            content = contents[stored] = decode_content(stored)
+        envelope = Envelope(message, device, token, msg_key, task, expires_at, content, attempts + 1)
+        found.append(Waiting(envelope, LANE_OF[PushKind(kind)], until))
+    return found

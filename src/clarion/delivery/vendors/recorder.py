@@ -1,0 +1,246 @@
+"""Making a vendor's outcomes durable: deliveries, statuses, figures, tokens and the trace, in one transaction.
+
+A row is changed only while this process owns it. One that is not its own any more was settled meanwhile, by a
+report of the device, by a revocation, or by the process that leased it next; then only the trace is written.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, delete, exists, select, update
+
+from clarion.channels.base import (
+    Accepted,
+    ConfigError,
+    InvalidToken,
+    PayloadError,
+    RateLimited,
+    Retry,
+    SendOutcome,
+    Unknown,
+)
+from clarion.channels.registry import Channel
+from clarion.delivery.accept import TargetType
+from clarion.delivery.hops import Hop, write_hops
+from clarion.delivery.ledger import Count, Event, EventKind, Figure, Ledger
+from clarion.delivery.states import OPEN, MessageStatus, Outcome, Stage
+from clarion.delivery.vendors.line import Waiting
+from clarion.delivery.vendors.verdicts import Step, Verdict
+from clarion.ids import IdGenerator
+from clarion.store.database import Transaction
+from clarion.store.queries import Query
+from clarion.store.schema import deliveries, devices, messages
+
+_MAX_DETAIL = 300
+
+OUTCOME_OF: Mapping[type, Outcome] = {
+    Accepted: Outcome.TAKEN,
+    InvalidToken: Outcome.INVALID_TOKEN,
+    Retry: Outcome.VENDOR_TROUBLE,
+    RateLimited: Outcome.RATE_LIMITED,
+    PayloadError: Outcome.REJECTED,
+    ConfigError: Outcome.MISCONFIGURED,
+    Unknown: Outcome.FATE_UNKNOWN,
+}
+"""What the trace calls a vendor's outcome."""
+
+_OWN = deliveries.c.owner == bindparam("by")
+_SETTLE = Query(
+    lambda terms: (
+        delete(deliveries)
+        .where(terms.pair_of(deliveries.c.device, deliveries.c.message, "pairs"), _OWN)
+        .returning(deliveries.c.device, deliveries.c.message)
+    ),
+    pairs=("pairs",),
+)
+_POSTPONE = Query(
+    lambda terms: (
+        update(deliveries)
+        .values(attempts=deliveries.c.attempts + 1, next_at=bindparam("at"), owner=None, epoch=0, leased_until=0)
+        .where(terms.pair_of(deliveries.c.device, deliveries.c.message, "pairs"), _OWN)
+        .returning(deliveries.c.device, deliveries.c.message)
+    ),
+    pairs=("pairs",),
+)
+_TO_LINK = Query(
+    lambda terms: (
+        update(deliveries)
+        .values(channel=Channel.LINK.label, owner=None, epoch=0, leased_until=0)
+        .where(terms.pair_of(deliveries.c.device, deliveries.c.message, "pairs"), _OWN)
+        .returning(deliveries.c.device, deliveries.c.message)
+    ),
+    pairs=("pairs",),
+)
+_MARK_TAKEN = Query(
+    lambda terms: (
+        update(messages)
+        .values(status=int(MessageStatus.ACKED), status_at=bindparam("at"))
+        .where(terms.any_of(messages.c.message, "taken"), messages.c.status < int(MessageStatus.ACKED))
+        .returning(messages.c.app, messages.c.task, messages.c.message, messages.c.series)
+    ),
+    lists=("taken",),
+)
+_OTHER_DEVICE = exists(
+    select(deliveries.c.device)
+    .select_from(devices.join(deliveries, deliveries.c.device == devices.c.device))
+    .where(
+        devices.c.app == messages.c.app,
+        devices.c.user_id == messages.c.target,
+        deliveries.c.message == messages.c.message,
+        messages.c.target_type == int(TargetType.USER),
+    )
+)
+_MARK_ENDED = Query(
+    lambda terms: (
+        update(messages)
+        .values(status=int(MessageStatus.EXCEPTION), status_at=bindparam("at"))
+        .where(
+            terms.any_of(messages.c.message, "ended"),
+            messages.c.status <= max(map(int, OPEN)),
+            ~_OTHER_DEVICE,
+        )
+        .returning(messages.c.app, messages.c.message)
+    ),
+    lists=("ended",),
+)
+_DROP_TOKEN = Query(
+    update(devices)
+    .values(vendor_token=None, channel=None)
+    .where(
+        devices.c.device == bindparam("id"),
+        devices.c.vendor_token == bindparam("address"),
+        devices.c.vendor_token_at < bindparam("before"),
+    )
+)
+
+
+class Judged(NamedTuple):
+    """A delivery with its outcome and what follows from it."""
+
+    waiting: Waiting
+    outcome: SendOutcome
+    verdict: Verdict
+
+
+class Batch(NamedTuple):
+    """Outcomes of one call to a vendor.
+
+    Attributes:
+        app: internal number of the app.
+        owner: the process that sent it.
+        now: ms.
+        judged: the deliveries.
+    """
+
+    app: int
+    owner: str
+    now: int
+    judged: Sequence[Judged]
+
+
+class Recorded(NamedTuple):
+    """What is to be done after the commit.
+
+    Attributes:
+        to_link: devices that are owed a message on the own link now.
+    """
+
+    to_link: frozenset[int]
+
+
+_Pairs = list[tuple[int, int]]
+
+
+class Recorder:
+    """Records outcomes.
+
+    Args:
+        ledger: counts, and tells app servers.
+        ids: numbers of hops.
+    """
+
+    def __init__(self, ledger: Ledger, ids: IdGenerator) -> None:
+        self._ledger = ledger
+        self._ids = ids
+
+    async def record(self, transaction: Transaction, batches: Sequence[Batch]) -> list[Recorded]:
+        """Record batches; a handler for `GroupWriter.submit`."""
+        return [await self._record(transaction, batch) for batch in batches]
+
+    async def _record(self, transaction: Transaction, batch: Batch) -> Recorded:
+        pairs: dict[Step, _Pairs] = defaultdict(list)
+        later: dict[int, _Pairs] = defaultdict(list)
+        for each in batch.judged:
+            pair = each.waiting.envelope.device, each.waiting.envelope.message
+            if each.verdict.step is Step.AGAIN:
+                later[each.verdict.at].append(pair)
+            else:
+                pairs[each.verdict.step].append(pair)
+        own = set()
+        for step in (Step.TAKEN, Step.ENDED):
+            if pairs[step]:
+                own |= {tuple(row) for row in await transaction.fetch(_SETTLE, pairs=pairs[step], by=batch.owner)}
+        for at, some in sorted(later.items()):
+            own |= {tuple(row) for row in await transaction.fetch(_POSTPONE, pairs=some, by=batch.owner, at=at)}
+        moved = pairs[Step.LINK] and await transaction.fetch(_TO_LINK, pairs=pairs[Step.LINK], by=batch.owner)
+        own |= {tuple(row) for row in moved}
+        await self._mark(transaction, batch, own)
+        await self._drop_tokens(transaction, batch)
+        await write_hops(transaction, [self._hop(batch, each) for each in batch.judged])
+        return Recorded(frozenset(device for device, _ in moved))
+
+    async def _mark(self, transaction: Transaction, batch: Batch, own: set[tuple[int, ...]]) -> None:
+        taken, ended = (
+            {
+                each.waiting.envelope.message: each.waiting.envelope.device
+                for each in batch.judged
+                if each.verdict.step is step
+                and (each.waiting.envelope.device, each.waiting.envelope.message) in own
+            }
+            for step in (Step.TAKEN, Step.ENDED)
+        )
+        counts, events, now = [], [], batch.now
+        if taken:
+            for app, task, message, series in await transaction.fetch(_MARK_TAKEN, taken=list(taken), at=now):
+                counts.append(Count(app, task, message, series, Figure.SUCCESS))
+                events.append(Event(app, message, taken[message], EventKind.STATUS, now))
+        if ended:
+            for app, message in await transaction.fetch(_MARK_ENDED, ended=list(ended), at=now):
+                events.append(Event(app, message, ended[message], EventKind.STATUS, now))
+        await self._ledger.count(transaction, counts, now)
+        await self._ledger.tell(transaction, events)
+
+    async def _drop_tokens(self, transaction: Transaction, batch: Batch) -> None:
+        for each in batch.judged:
+            if each.verdict.drop_token:
+                since = each.verdict.since
+                await transaction.execute(
+                    _DROP_TOKEN,
+                    id=each.waiting.envelope.device,
+                    address=each.waiting.envelope.token,
+                    before=batch.now if since is None else since,
+                )
+
+    def _hop(self, batch: Batch, each: Judged) -> Hop:
+        envelope, outcome = each.waiting.envelope, each.outcome
+        if isinstance(outcome, Accepted):
+            code, detail = outcome.vendor_id, "; ".join(outcome.notes)
+        else:
+            code, detail = outcome.code, outcome.text
+        if each.verdict.step is Step.LINK:
+            detail = f"{detail} The message goes over to the device link.".strip()
+        elif each.verdict.repeat:
+            detail = f"{detail} It is sent again, and may come twice.".strip()
+        return Hop(
+            envelope.message,
+            self._ids.next(),
+            batch.now,
+            envelope.device,
+            Stage.SENT,
+            OUTCOME_OF[type(outcome)],
+            code or None,
+            detail[:_MAX_DETAIL] or None,
+        )
