@@ -123,7 +123,7 @@ class Outcome(Enum):
     VENDOR_QUEUED = (
         "vendor_queued",
         "The message waits for its turn at the vendor's service.",
-        "Not sent yet: the vendor is slow, wants a pause, or its credentials are wrong; try `clarion channel check`.",
+        "Not sent yet: the vendor is slow, wants a pause, or its credentials are wrong: try `channel check`.",
     )
     INVALID_TOKEN = (
         "invalid_token",
