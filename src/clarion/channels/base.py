@@ -117,11 +117,13 @@ class Check:
         ok: whether the vendor takes them.
         text: what it said, and what to change.
         expires_at: when a certificate or secret ends, ms; None if it does not, or that cannot be told.
+        reached: whether the vendor was heard; if not, the credentials may be right all the same.
     """
 
     ok: bool
     text: str
     expires_at: int | None = None
+    reached: bool = True
 
 
 class VendorChannel(Protocol):

@@ -58,7 +58,7 @@ catalog = Table(
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
     number("revision"),
 )
-"""One row; its revision grows with each change of apps or access keys, so that other processes reload them."""
+"""One row; its revision grows with each change of apps, channels or access keys, so that other processes reload them."""
 
 apps = Table(
     "apps",
@@ -84,6 +84,21 @@ apps = Table(
 private key that signs those calls. `callback_result`: how the last of them ended, as JSON
 (`callbacks.model.LastResult`).
 """
+
+channels = Table(
+    "channels",
+    metadata,
+    key("app"),
+    Column("channel", Text, primary_key=True),
+    binary("settings"),
+    Column("enabled", SmallInteger, nullable=False),
+    number("revision"),
+    number("created_at"),
+    number("updated_at"),
+    sqlite_with_rowid=False,
+)
+"""What an app has for a vendor: `settings` is its channel file, sealed. `revision`: the catalog's, when the row was
+last changed."""
 
 access_keys = Table(
     "access_keys",

@@ -1,12 +1,12 @@
-"""Apps and access keys in memory, kept true to the database.
+"""Apps, their channels and access keys in memory, kept true to the database.
 
-Both are few and looked up by every request, so all of them are held. Any process that changes one raises the
+They are few and looked up by every request, so all of them are held. Any process that changes one raises the
 catalog's revision; a poll of that single row (and a look whenever a name is unknown) reloads them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
@@ -14,7 +14,7 @@ from sqlalchemy import select
 from clarion.clock import Clock
 from clarion.store.database import Database, Row, Transaction
 from clarion.store.queries import Query
-from clarion.store.schema import access_keys, apps, catalog
+from clarion.store.schema import access_keys, apps, catalog, channels
 from clarion.tenants.calendar import DEFAULT_TIME_ZONE, day_of, time_zone
 from clarion.tenants.model import AccessKey, App, Role
 from clarion.vault import Vault
@@ -33,6 +33,7 @@ _APPS = Query(
         apps.c.callback_url,
     )
 )
+_CHANNELS = Query(select(channels.c.app, channels.c.channel, channels.c.revision).where(channels.c.enabled == 1))
 _KEYS = Query(
     select(
         access_keys.c.key_id,
@@ -46,6 +47,7 @@ _KEYS = Query(
 _MISS_SECONDS = 0.1
 _QUARTER_MS = 15 * 60 * 1000
 _MOST_DAYS = 50_000
+_NO_CHANNELS: Mapping[str, int] = {}
 
 
 def app_context(app: int) -> str:
@@ -59,7 +61,7 @@ def key_context(key_id: str) -> str:
 
 
 class Directory:
-    """Finds apps and access keys.
+    """Finds apps, their channels and access keys.
 
     Args:
         database: where they are kept.
@@ -76,6 +78,7 @@ class Directory:
         self._apps: dict[tuple[str, str], App] = {}
         self._keys: dict[str, AccessKey] = {}
         self._by_number: dict[int, App] = {}
+        self._channels: dict[int, dict[str, int]] = {}
         self._days: dict[tuple[int, int], int] = {}
 
     async def find(self, key_id: str) -> AccessKey | None:
@@ -121,6 +124,14 @@ class Directory:
         found = self._by_number.get(app)
         return found is not None and found.callback_url is not None
 
+    def channels(self, app: int) -> frozenset[str]:
+        """Labels of the vendor channels that an app has and that are enabled."""
+        return frozenset(self._channels.get(app, _NO_CHANNELS))
+
+    def channel_revision(self, app: int, label: str) -> int | None:
+        """Grows when the settings of an app's channel change; None if the app has no such channel, or disabled it."""
+        return self._channels.get(app, _NO_CHANNELS).get(label)
+
     @property
     def revision(self) -> int:
         """Grows with each change of the catalog that was noticed; what else is cached may go by it."""
@@ -135,19 +146,23 @@ class Directory:
         """Reload if another process changed something; whether it did."""
         self._looked_at = self._clock.monotonic()
 
-        async def work(transaction: Transaction) -> tuple[int, Sequence[Row], Sequence[Row]] | None:
+        async def work(transaction: Transaction) -> tuple[int, Sequence[Sequence[Row]]] | None:
             row = await transaction.fetch_one(_REVISION)
             if row is None or row[0] == self._revision:
                 return None
-            return row[0], await transaction.fetch(_APPS), await transaction.fetch(_KEYS)
+            return row[0], [await transaction.fetch(query) for query in (_APPS, _KEYS, _CHANNELS)]
 
         loaded = await self._database.read(work)
         if loaded is None:
             return False
-        revision, app_rows, key_rows = loaded
+        revision, (app_rows, key_rows, channel_rows) = loaded
+        channels_of: dict[int, dict[str, int]] = {}
+        for app, label, changed in channel_rows:
+            channels_of.setdefault(app, {})[label] = changed
         self._apps = {(row[1], row[2]): self._app(row) for row in app_rows}
         self._keys = {row[0]: self._key(row) for row in key_rows}
         self._by_number = {app.key: app for app in self._apps.values()}
+        self._channels = channels_of
         self._days = {}
         self._revision = revision
         return True

@@ -12,7 +12,7 @@ from clarion import ids
 from clarion.clock import Clock
 from clarion.store.database import Database, Row, Transaction
 from clarion.store.queries import Insert, Query
-from clarion.store.schema import access_keys, apps, catalog, deliveries, devices, settings, templates
+from clarion.store.schema import access_keys, apps, catalog, channels, deliveries, devices, settings, templates
 from clarion.store.schema_campaigns import callbacks, fires, revocations, schedules
 from clarion.tenants.calendar import DEFAULT_TIME_ZONE, time_zone
 from clarion.tenants.directory import app_context, key_context
@@ -54,7 +54,7 @@ _CHANGE_APP = Query(
 )
 _DELETE_APP = tuple(
     Query(delete(table).where(table.c.app == bindparam("app")))
-    for table in (fires, schedules, deliveries, revocations, callbacks, devices, templates, apps)
+    for table in (fires, schedules, deliveries, revocations, callbacks, devices, templates, channels, apps)
 )
 _INSERT_KEY = Insert(access_keys, ("key_id", "secret", "role", "app_id", "enabled", "created_at"))
 _LIST_KEYS = Query(
