@@ -58,7 +58,7 @@ catalog = Table(
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
     number("revision"),
 )
-"""One row; its revision grows with each change of apps, channels or access keys, so that other processes reload them."""
+"""One row; its revision grows with each change of apps, channels or keys, so that other processes reload them."""
 
 apps = Table(
     "apps",

@@ -129,7 +129,7 @@ class Directory:
         return frozenset(self._channels.get(app, _NO_CHANNELS))
 
     def channel_revision(self, app: int, label: str) -> int | None:
-        """Grows when the settings of an app's channel change; None if the app has no such channel, or disabled it."""
+        """Grows when an app's channel is changed; None if the app has no such channel, or disabled it."""
         return self._channels.get(app, _NO_CHANNELS).get(label)
 
     @property
