@@ -78,6 +78,8 @@ class Http2Protocol(asyncio.Protocol):
 
     def __init__(self, desk: Desk, receipts: ReceiptSender, connections: set[Http2Protocol]) -> None:
         self._desk = desk
+        simulator = desk.simulator
+        self._limiter = simulator if isinstance(simulator, LimitsStreams) else None
         self._receipts = receipts
         self._connections = connections
         self._loop = asyncio.get_running_loop()
@@ -291,8 +293,7 @@ class Http2Protocol(asyncio.Protocol):
             self._loop.call_later(LINGER, self._transport.close)
 
     def _streams_allowed(self) -> int:
-        simulator = self._desk.simulator
-        return simulator.streams(self._peer) if isinstance(simulator, LimitsStreams) else DEFAULT_STREAMS
+        return DEFAULT_STREAMS if self._limiter is None else self._limiter.streams(self._peer)
 
     def _flush(self) -> None:
         data = self._framing.data_to_send()

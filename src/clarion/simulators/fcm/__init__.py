@@ -5,6 +5,8 @@ from __future__ import annotations
 from clarion.simulators.base import Surroundings
 from clarion.simulators.fcm.simulator import FcmSimulator
 
+__all__ = ["FcmSimulator", "create"]
+
 
 def create(surroundings: Surroundings) -> FcmSimulator:
     """A simulator that accepts the service account of `surroundings.known`, or a new one."""
