@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, func, select, text, update
 
 from clarion.channels.base import Envelope
 from clarion.channels.message import PushContent, decode_content
+from clarion.channels.registry import Channel
 from clarion.delivery.series import PushKind
 from clarion.delivery.vendors.lanes import LANE_OF
 from clarion.delivery.vendors.line import Waiting
@@ -40,6 +41,19 @@ _LEASE = Query(
     ),
     pairs=("pairs",),
 )
+TO_LINK = Query(
+    lambda terms: (
+        update(deliveries)
+        .values(channel=Channel.LINK.label, owner=None, leased_until=0)
+        .where(
+            terms.pair_of(deliveries.c.device, deliveries.c.message, "pairs"), deliveries.c.owner == bindparam("by")
+        )
+        .returning(deliveries.c.device, deliveries.c.message)
+    ),
+    pairs=("pairs",),
+)
+"""Let deliveries of this process go over to the own link."""
+
 _ENVELOPES = Query(
     lambda terms: (
         select(
@@ -100,6 +114,7 @@ async def _claim(transaction: Transaction, asked: Claim) -> list[Waiting]:
     await transaction.execute(_LEASE, pairs=pairs, by=asked.owner, until=until)
     contents: dict[bytes, PushContent] = {}
     found = []
+    lost = set(pairs)
     for row in await transaction.fetch(_ENVELOPES, pairs=pairs, now=asked.now):
         device, message, attempts, token, msg_key, task, expires_at, kind, stored = row
         stored = bytes(stored)
@@ -108,4 +123,8 @@ async def _claim(transaction: Transaction, asked: Claim) -> list[Waiting]:
             content = contents[stored] = decode_content(stored)
         envelope = Envelope(message, device, token, msg_key, task, expires_at, content, attempts + 1)
         found.append(Waiting(envelope, LANE_OF[PushKind(kind)], until))
+        lost.discard((device, message))
+    if lost:
+        # The device's token was forgotten meanwhile, or it expired, which the sweep will notice.
+        await transaction.execute(TO_LINK, pairs=sorted(lost), by=asked.owner)
     return found

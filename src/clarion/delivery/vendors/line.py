@@ -100,6 +100,12 @@ class Line:
         """Envelopes that wait in memory."""
         return len(self._lanes)
 
+    @property
+    def rests(self) -> bool:
+        """Whether it sends nothing for a while, so that more need not be fetched for it."""
+        now = self._clock.monotonic()
+        return max(self.pace.wait(now), self.breaker.wait(now)) > _RECHECK_SECONDS
+
     def room(self, lane: Lane) -> int:
         """How many envelopes a lane takes still."""
         return self._lanes.room(lane)
@@ -132,7 +138,10 @@ class Line:
             now = self._clock.monotonic()
             wait = max(self.pace.wait(now), self.breaker.wait(now))
             if wait > 0:
-                await _heard(self._news, min(wait, _RECHECK_SECONDS))
+                if self.breaker.final and self.breaker.wait(now):
+                    await self._give_back()
+                else:
+                    await _heard(self._news, min(wait, _RECHECK_SECONDS))
                 continue
             probe = self.breaker.begin()
             most = 1 if probe else min(self._vendor.batch, max(1, self.pace.allowance(now)))
@@ -150,6 +159,15 @@ class Line:
     def _sent(self, task: asyncio.Task[None]) -> None:
         self._sending.discard(task)
         self._news.set()
+
+    async def _give_back(self) -> None:
+        """Nothing can be sent until the operator mends the credentials: say so at once, others may know a way."""
+        batch = self._still_leased(self._lanes.take(self._vendor.batch))
+        outcome = ConfigError(text=self.breaker.reason)
+        try:
+            await self._record(batch, [outcome] * len(batch))
+        except Exception:
+            log.exception("outcomes_not_recorded", line=self._name, count=len(batch))
 
     def _still_leased(self, batch: list[Waiting]) -> list[Waiting]:
         until = self._clock.now_ms() + int(self._limits.margin * 1000)

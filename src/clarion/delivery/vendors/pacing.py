@@ -78,11 +78,13 @@ class Breaker:
     Attributes:
         state: where it stands.
         reason: why it opened last; empty if it never did.
+        final: whether it opened for a reason that only the operator can mend.
     """
 
     def __init__(self, failures: int = 5, first: float = 1.0, longest: float = 300.0) -> None:
         self.state = BreakerState.CLOSED
         self.reason = ""
+        self.final = False
         self._limit = failures
         self._first = first
         self._longest = longest
@@ -127,6 +129,7 @@ class Breaker:
             return
         self._move(BreakerState.OPEN)
         self.reason = reason
+        self.final = final
         pause = self._longest if final and self._pauses else self._first * 2**self._pauses
         self._until = now + min(self._longest, pause)
         self._pauses = min(self._pauses + 1, 16)

@@ -22,11 +22,11 @@ from clarion.channels.base import (
     SendOutcome,
     Unknown,
 )
-from clarion.channels.registry import Channel
 from clarion.delivery.accept import TargetType
 from clarion.delivery.hops import Hop, write_hops
 from clarion.delivery.ledger import Count, Event, EventKind, Figure, Ledger
 from clarion.delivery.states import OPEN, MessageStatus, Outcome, Stage
+from clarion.delivery.vendors.claims import TO_LINK
 from clarion.delivery.vendors.line import Waiting
 from clarion.delivery.vendors.verdicts import Step, Verdict
 from clarion.ids import IdGenerator
@@ -59,16 +59,7 @@ _SETTLE = Query(
 _POSTPONE = Query(
     lambda terms: (
         update(deliveries)
-        .values(attempts=deliveries.c.attempts + 1, next_at=bindparam("at"), owner=None, epoch=0, leased_until=0)
-        .where(terms.pair_of(deliveries.c.device, deliveries.c.message, "pairs"), _OWN)
-        .returning(deliveries.c.device, deliveries.c.message)
-    ),
-    pairs=("pairs",),
-)
-_TO_LINK = Query(
-    lambda terms: (
-        update(deliveries)
-        .values(channel=Channel.LINK.label, owner=None, epoch=0, leased_until=0)
+        .values(attempts=deliveries.c.attempts + 1, next_at=bindparam("at"), owner=None, leased_until=0)
         .where(terms.pair_of(deliveries.c.device, deliveries.c.message, "pairs"), _OWN)
         .returning(deliveries.c.device, deliveries.c.message)
     ),
@@ -185,7 +176,7 @@ class Recorder:
                 own |= {tuple(row) for row in await transaction.fetch(_SETTLE, pairs=pairs[step], by=batch.owner)}
         for at, some in sorted(later.items()):
             own |= {tuple(row) for row in await transaction.fetch(_POSTPONE, pairs=some, by=batch.owner, at=at)}
-        moved = pairs[Step.LINK] and await transaction.fetch(_TO_LINK, pairs=pairs[Step.LINK], by=batch.owner)
+        moved = pairs[Step.LINK] and await transaction.fetch(TO_LINK, pairs=pairs[Step.LINK], by=batch.owner)
         own |= {tuple(row) for row in moved}
         await self._mark(transaction, batch, own)
         await self._drop_tokens(transaction, batch)

@@ -182,10 +182,23 @@ async def test_wrong_credentials_stop_the_line_and_one_probe_opens_it_again() ->
         assert made.breaker.wait(SystemClock().monotonic()) > 0
         assert made.breaker.reason == "403 InvalidProviderToken"
         vendor.answer = Accepted("id")
+        await asyncio.sleep(1.01)
         made.offer(Lane.SINGLE, waiting(range(1, 20)))
         await book.count(20)
         assert made.breaker.state is CLOSED
     assert len(vendor.sent[1]) == 1
+
+
+async def test_what_waits_behind_wrong_credentials_is_given_back_at_once() -> None:
+    vendor, book = Vendor(), Book()
+    async with line(vendor, book) as made:
+        vendor.answer = ConfigError("403", "InvalidProviderToken")
+        made.offer(Lane.SINGLE, waiting(range(1)))
+        await book.count(1)
+        made.offer(Lane.SINGLE, waiting(range(1, 50)))
+        await book.count(50)
+    assert sum(map(len, vendor.sent)) == 1
+    assert book.outcomes[49] == [ConfigError(text="403 InvalidProviderToken")]
 
 
 async def test_bad_targets_do_not_stop_the_line() -> None:

@@ -1,0 +1,201 @@
+"""All lines of a process: opened when something is to be sent, refilled from the database, closed at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+import structlog
+
+from clarion.channels.base import SendOutcome, VendorChannel
+from clarion.clock import Clock
+from clarion.delivery.connections import Connections
+from clarion.delivery.vendors.claims import LEASE_MS, Claim, claim
+from clarion.delivery.vendors.lanes import Lane
+from clarion.delivery.vendors.line import Line, LineLimits, Waiting
+from clarion.delivery.vendors.recorder import Batch, Judged, Recorder
+from clarion.delivery.vendors.verdicts import Case, Policy, verdict
+from clarion.failures import StoreUnavailable
+from clarion.store.group import GroupWriter
+
+log = structlog.get_logger(__name__)
+
+REFILL = 500
+"""Most deliveries that are leased for a line in one transaction."""
+
+
+class LineName(NamedTuple):
+    """An app's internal number and a channel's label."""
+
+    app: int
+    channel: str
+
+
+class ChannelSource(Protocol):
+    """The channels that apps have set up."""
+
+    @property
+    def revision(self) -> int:
+        """Grows when any of them may have changed."""
+        ...
+
+    def configured(self) -> Iterable[LineName]:
+        """Every channel of every app that is to be used."""
+        ...
+
+    async def open(self, name: LineName) -> VendorChannel | None:
+        """A way to the vendor with the current settings; None when they cannot be used (the log says why)."""
+        ...
+
+    def has_link(self, name: LineName) -> bool:
+        """Whether devices of the channel may have the own link as well."""
+        ...
+
+
+class Lines:
+    """Opens lines and keeps them filled.
+
+    Args:
+        source: the channels that apps have set up.
+        writer: leases and records.
+        recorder: what is recorded.
+        connections: woken when a message goes over to the own link.
+        clock: leases and pauses.
+        owner: name of this process, which no other has.
+        limits: bounds of each line.
+        policy: how patient delivery is.
+        rng: spreads pauses.
+    """
+
+    def __init__(
+        self,
+        source: ChannelSource,
+        writer: GroupWriter,
+        recorder: Recorder,
+        connections: Connections,
+        clock: Clock,
+        owner: str,
+        limits: LineLimits | None = None,
+        policy: Policy | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.owner = owner
+        self._source = source
+        self._writer = writer
+        self._recorder = recorder
+        self._connections = connections
+        self._clock = clock
+        self._limits = limits or LineLimits()
+        self._policy = policy or Policy()
+        self._random = rng or random.Random()  # noqa: S311 - spreads load, hides nothing
+        self._lines: dict[LineName, Line] = {}
+        self._opening: dict[LineName, asyncio.Task[Line | None]] = {}
+        self._revision = -1
+        self._closed = False
+
+    def lease_from(self, now: int) -> int:
+        """Until when (ms) a delivery that is written now is this process's own."""
+        return now + LEASE_MS
+
+    def offer(self, name: LineName, lane: Lane, waiting: Sequence[Waiting]) -> None:
+        """Take over deliveries that were just committed with a lease of this process. Never blocks.
+
+        What finds no room is left to the next refill, when the lease has ended.
+        """
+        if self._closed:
+            return
+        line = self._lines.get(name)
+        if line is not None:
+            line.offer(lane, waiting)
+            return
+        opening = self._open_soon(name)
+        opening.add_done_callback(lambda done: _offer_late(done, lane, waiting))
+
+    async def refill(self) -> bool:
+        """Fetch what is due and in nobody's hands; whether there may be more at once."""
+        await self._renew()
+        more = False
+        for name in sorted(self._source.configured()):
+            line = self._lines.get(name) or await self._open_soon(name)
+            if line is None or line.rests:
+                continue
+            room = min(REFILL, *(line.room(lane) for lane in Lane))
+            if room <= 0:
+                continue
+            found = await self._writer.submit(claim, Claim(name.app, name.channel, room, self.owner, self._now()))
+            for lane in Lane:
+                line.offer(lane, [each for each in found if each.lane is lane])
+            more = more or len(found) == room
+        return more
+
+    async def close(self, seconds: float) -> None:
+        """Send no more; wait for what is under way."""
+        self._closed = True
+        for task in self._opening.values():
+            task.cancel()
+        lines, self._lines = self._lines, {}
+        await asyncio.gather(*(line.close(seconds) for line in lines.values()))
+
+    async def _renew(self) -> None:
+        """Close lines whose settings may have changed; they are opened again when they are needed."""
+        if self._revision == self._source.revision:
+            return
+        self._revision = self._source.revision
+        old, self._lines = self._lines, {}
+        for line in old.values():
+            # What it holds is still leased, and comes back when the lease ends.
+            asyncio.get_running_loop().create_task(line.close(30.0))
+
+    def _open_soon(self, name: LineName) -> asyncio.Task[Line | None]:
+        task = self._opening.get(name)
+        if task is None:
+            task = self._opening[name] = asyncio.get_running_loop().create_task(self._open(name))
+        return task
+
+    async def _open(self, name: LineName) -> Line | None:
+        try:
+            vendor = await self._source.open(name)
+            if vendor is None:
+                return None
+
+            async def record(batch: Sequence[Waiting], outcomes: Sequence[SendOutcome]) -> None:
+                await self._record(name, batch, outcomes)
+
+            line = Line(f"{name.app}/{name.channel}", vendor, record, self._clock, self._limits)
+            self._lines[name] = line
+            return line
+        finally:
+            self._opening.pop(name, None)
+
+    async def _record(self, name: LineName, batch: Sequence[Waiting], outcomes: Sequence[SendOutcome]) -> None:
+        now = self._now()
+        has_link = self._source.has_link(name)
+        judged = []
+        for each, outcome in zip(batch, outcomes, strict=True):
+            case = Case(each.envelope, each.lane, has_link, now, self._random.random())
+            judged.append(Judged(each, outcome, verdict(outcome, case, self._policy)))
+        recorded = await self._submit(Batch(name.app, self.owner, now, judged))
+        for device in recorded:
+            self._connections.wake(device)
+
+    async def _submit(self, batch: Batch) -> frozenset[int]:
+        """Record, and insist while the database is away: what was sent must not be sent again for want of a row."""
+        pause = 0.1
+        while True:
+            try:
+                return (await self._writer.submit(self._recorder.record, batch)).to_link
+            except StoreUnavailable:
+                if self._closed and pause > 1:
+                    raise
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 5.0)
+
+    def _now(self) -> int:
+        return self._clock.now_ms()
+
+
+def _offer_late(opening: asyncio.Task[Line | None], lane: Lane, waiting: Sequence[Waiting]) -> None:
+    if not opening.cancelled() and opening.exception() is None and (line := opening.result()) is not None:
+        line.offer(lane, waiting)
