@@ -156,6 +156,7 @@ class Server:
         self._request_log = request_log
         settings, clock = foundation.settings, foundation.clock
         self._foundation = foundation
+        self._owner = process_name()
         self.http: HttpServer | None = None
         self.link: LinkServer | None = None
         self._application: Application | None = None
@@ -196,7 +197,8 @@ class Server:
         vault = self._foundation.vault
         devices = DeviceService(database, self._writer, vault, ids, clock, self._hub, Binder(ledger))
         templates = TemplateService(database, self._directory, ids, clock)
-        launcher = Launcher(self._writer, Acceptance(ledger), dispatcher, broadcasts, ids, clock)
+        acceptance = Acceptance(ledger, self._directory, self._owner)
+        launcher = Launcher(self._writer, acceptance, dispatcher, broadcasts, ids, clock)
         due = asyncio.Event()
         schedules = ScheduleService(database, self._writer, clock, due.set)
         rules = Limits(settings.max_expired_seconds)
@@ -286,7 +288,7 @@ class Server:
         if PartOfServer.SCHEDULER in settings.roles:
             observe = metrics.observe_fire
             scheduler = Scheduler(
-                database, self._writer, launcher, self._directory, clock, process_name(), due, observe
+                database, self._writer, launcher, self._directory, clock, self._owner, due, observe
             )
             self._jobs.start(schedule_jobs(scheduler, schedules, settings.retention_days))
 

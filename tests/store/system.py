@@ -86,7 +86,7 @@ class System:
         self.directory = Directory(database, self.vault, clock)
         self.tenants = TenantService(database, self.vault, clock)
         self.ledger = Ledger(self.directory, self.ids)
-        self.acceptance = Acceptance(self.ledger)
+        self.acceptance = Acceptance(self.ledger, self.directory, f"node-{node}")
         self.recalls = Recalls(database, self.writer, self.ids, clock, self.connections)
         self.broadcasts = Broadcasts(database, self.writer, self.connections, self.ledger, self.ids, clock)
         sources: list[Source] = [self.recalls, self.broadcasts.inbox]

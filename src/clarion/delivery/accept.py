@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, select, update
 
-from clarion.channels.registry import Channel, Platform
+from clarion.channels.registry import Platform
 from clarion.delivery.broadcasts.model import Announcement
 from clarion.delivery.ledger import Count, Figure, Ledger
+from clarion.delivery.routing import LINK, Reachable, Routes, way_to
 from clarion.delivery.series import PushKind, series_code
 from clarion.delivery.states import MessageStatus
 from clarion.ids import id_time_ms
@@ -24,6 +25,9 @@ from clarion.store.database import Transaction
 from clarion.store.gates import pass_together
 from clarion.store.queries import Insert, Query
 from clarion.store.schema import deliveries, devices, messages, tasks
+
+LEASE_MS = 120_000
+"""How long a process has a delivery through a vendor before others may take it."""
 
 IDEMPOTENCY_MS = 7 * 24 * 3600 * 1000
 """How long a repeated (target, msgKey) means the same message."""
@@ -81,6 +85,7 @@ class NewTask(NamedTuple):
         template: id of the template that it was made with.
         template_name: its name.
         scheduled: whether a schedule brought it; a (target, msgKey) of its own each time it is due.
+        link_only: whether vendors must not be used (`NotifyType` is `transparent`).
         announcement: what makes it a broadcast; it has no messages then.
     """
 
@@ -98,7 +103,24 @@ class NewTask(NamedTuple):
     template: int | None = None
     template_name: str | None = None
     scheduled: bool = False
+    link_only: bool = False
     announcement: Announcement | None = None
+
+
+class Planned(NamedTuple):
+    """A message and a device that is to get it now.
+
+    Attributes:
+        message: the message.
+        device: internal number of the device.
+        channel: label of the way to it.
+        vendor_token: its token there, if that is a vendor.
+    """
+
+    message: NewMessage
+    device: int
+    channel: str
+    vendor_token: str | None
 
 
 @dataclass(slots=True)
@@ -107,23 +129,26 @@ class Accepted:
 
     Attributes:
         answer: Data of the API's answer (of the first push, when all targets are repeats).
-        planned: `(message, device)` pairs to deliver now.
+        planned: what is to be delivered now.
+        leased_until: until when (ms) the deliveries through vendors belong to this process.
         repeated: messages that were left out because their (target, msgKey) was pushed before.
     """
 
     answer: str | None
-    planned: list[tuple[NewMessage, int]] = field(default_factory=list)
+    planned: list[Planned] = field(default_factory=list)
     repeated: int = 0
+    leased_until: int = 0
 
 
+_REACHABLE = (devices.c.device, devices.c.platform, devices.c.channel, devices.c.vendor_token)
 _DEVICES_BY_TOKEN = Query(
-    lambda terms: select(devices.c.token, devices.c.device, devices.c.platform).where(
+    lambda terms: select(devices.c.token, *_REACHABLE).where(
         devices.c.app == bindparam("app"), terms.any_of(devices.c.token, "targets")
     ),
     lists=("targets",),
 )
 _DEVICES_BY_USER = Query(
-    lambda terms: select(devices.c.user_id, devices.c.device, devices.c.platform).where(
+    lambda terms: select(devices.c.user_id, *_REACHABLE).where(
         devices.c.app == bindparam("app"), terms.any_of(devices.c.user_id, "targets")
     ),
     lists=("targets",),
@@ -180,7 +205,7 @@ INSERT_TASKS = Insert(
         "expires_at",
     ),
 )
-DELIVERY_COLUMNS = ("device", "message", "app", "channel", "attempts", "next_at", "epoch", "leased_until")
+DELIVERY_COLUMNS = ("device", "message", "app", "channel", "attempts", "next_at", "owner", "epoch", "leased_until")
 """What a `delivery_row` holds."""
 _INSERT_DELIVERIES = Insert(deliveries, DELIVERY_COLUMNS, on_conflict="DO NOTHING")
 
@@ -192,14 +217,7 @@ class _Earlier(NamedTuple):
     answer: str | None
 
 
-class _Device(NamedTuple):
-    """A device that a target means."""
-
-    device: int
-    platform: str
-
-
-_Resolved = dict[tuple[int, bool, str], list[_Device]]
+_Resolved = dict[tuple[int, bool, str], list[Reachable]]
 """Devices by (app, whether the target is a user, target)."""
 
 
@@ -208,55 +226,113 @@ class Acceptance:
 
     Args:
         ledger: counts their messages.
+        routes: the vendor channels that apps have set up.
+        owner: this process, which leases the deliveries through vendors that it writes.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, routes: Routes, owner: str) -> None:
         self._ledger = ledger
+        self._routes = routes
+        self._owner = owner
 
     async def accept(self, transaction: Transaction, batch: Sequence[NewTask]) -> list[Accepted]:
         """Write a batch of tasks; a handler for `GroupWriter.submit`."""
-        results, counts = await _accept(transaction, batch)
+        resolved = await _resolve(transaction, batch)
+        written = await self._insert_messages(transaction, batch, resolved)
+        answers = {task.task: task.answer for task in batch}
+        results: list[Accepted] = []
+        counts: list[Count] = []
+        task_rows, delivery_rows = [], []
+        for task in batch:
+            result = Accepted(task.answer, leased_until=task.created_at + LEASE_MS)
+            configured = self._routes.channels(task.app)
+            fresh: list[NewMessage] = []
+            for message in task.messages:
+                earlier = None
+                if message.message not in written:
+                    earlier = await self._earlier(transaction, task, message, resolved)
+                if earlier is None:
+                    fresh.append(message)
+                else:
+                    result.repeated += 1
+                    result.answer = answers.get(earlier.task, earlier.answer)
+            for message in fresh:
+                found = _devices(resolved, task, message)
+                counts.append(Count(task.app, task.task, message.message, self._series(task, found), Figure.TOTAL))
+                for device in found:
+                    way = way_to(device, configured, link_only=task.link_only)
+                    result.planned.append(Planned(message, device.device, way, device.vendor_token))
+                    delivery_rows.append(self._delivery_row(device.device, message.message, task, way))
+            if fresh:
+                result.answer = task.answer
+                task_rows.append(task_row(task))
+            results.append(result)
+        await transaction.insert(INSERT_TASKS, task_rows)
+        await transaction.insert(_INSERT_DELIVERIES, delivery_rows)
         await self._ledger.count(transaction, counts, batch[-1].created_at)
         return results
 
+    def _delivery_row(self, device: int, message: int, task: NewTask, way: str) -> tuple[object, ...]:
+        if way == LINK:
+            return delivery_row(device, message, task.app, task.created_at)
+        until = task.created_at + LEASE_MS
+        return (device, message, task.app, way, 0, task.created_at, self._owner, 0, until)
 
-async def _accept(transaction: Transaction, batch: Sequence[NewTask]) -> tuple[list[Accepted], list[Count]]:
-    resolved = await _resolve(transaction, batch)
-    written = await _insert_messages(transaction, batch, resolved)
-    answers = {task.task: task.answer for task in batch}
-    results: list[Accepted] = []
-    counts: list[Count] = []
-    task_rows, delivery_rows = [], []
-    for task in batch:
-        result = Accepted(task.answer)
-        fresh: list[NewMessage] = []
-        for message in task.messages:
-            earlier = None
-            if message.message not in written:
-                earlier = await _earlier(transaction, task, message, resolved)
-            if earlier is None:
-                fresh.append(message)
-            else:
-                result.repeated += 1
-                result.answer = answers.get(earlier.task, earlier.answer)
-        for message in fresh:
-            found = _devices(resolved, task, message)
-            counts.append(Count(task.app, task.task, message.message, _series(task, found), Figure.TOTAL))
-            for device, _ in found:
-                result.planned.append((message, device))
-                delivery_rows.append(delivery_row(device, message.message, task.app, task.created_at))
-        if fresh:
-            result.answer = task.answer
-            task_rows.append(task_row(task))
-        results.append(result)
-    await transaction.insert(INSERT_TASKS, task_rows)
-    await transaction.insert(_INSERT_DELIVERIES, delivery_rows)
-    return results, counts
+    def _series(self, task: NewTask, found: Sequence[Reachable]) -> int:
+        if found:
+            way = way_to(found[0], self._routes.channels(task.app), link_only=task.link_only)
+            return series_code(task.kind, found[0].platform, way)
+        return series_code(task.kind, _PLATFORM_OF[task.target_type], None)
+
+    async def _insert_messages(
+        self, transaction: Transaction, batch: Iterable[NewTask], resolved: _Resolved
+    ) -> frozenset[int]:
+        rows = [self._message_row(task, message, resolved) for task in batch for message in task.messages]
+        return frozenset(row[0] for row in await transaction.insert(_INSERT_MESSAGES, rows))
+
+    async def _earlier(
+        self, transaction: Transaction, task: NewTask, message: NewMessage, resolved: _Resolved
+    ) -> _Earlier | None:
+        """The push that a pair in the store repeats; None if its window is over and it was written anew."""
+        for _ in range(2):  # another node may write the same pair anew between the two statements
+            row = await transaction.fetch_one(
+                _EARLIER,
+                app=task.app,
+                target=message.target,
+                msg_key=message.msg_key,
+                target_type=task.target_type,
+            )
+            if row is not None:
+                if task.created_at - id_time_ms(row[0]) <= IDEMPOTENCY_MS:
+                    return _Earlier(row[1], row[2])
+                await transaction.execute(_STEP_ASIDE, earlier=row[0])
+            if await transaction.insert(_INSERT_MESSAGES, [self._message_row(task, message, resolved)]):
+                return None
+        raise RuntimeError(f"message number {message.message} is in use; do two nodes have the same number?")
+
+    def _message_row(self, task: NewTask, message: NewMessage, resolved: _Resolved) -> tuple[object, ...]:
+        found = _devices(resolved, task, message)
+        bound = task.target_type is not TargetType.USER or found
+        status = MessageStatus.DEVICE_NOT_ONLINE_OR_NO_RESPONSE if bound else MessageStatus.NO_BIND_INFO
+        return (
+            message.message,
+            task.task,
+            task.app,
+            int(task.target_type),
+            message.target,
+            message.msg_key,
+            message.message if task.scheduled else 0,
+            int(status),
+            task.created_at,
+            task.expires_at,
+            self._series(task, found),
+            message.content,
+        )
 
 
-def delivery_row(device: int, message: int, app: int, now: int) -> tuple[object, ...]:
-    """A message that is owed to a device on the own link from `now` (ms) on."""
-    return (device, message, app, Channel.LINK.label, 0, now, 0, 0)
+def delivery_row(device: int, message: int, app: int, now: int, channel: str = LINK) -> tuple[object, ...]:
+    """A message that is owed to a device from `now` (ms) on, and in nobody's hands."""
+    return (device, message, app, channel, 0, now, None, 0, 0)
 
 
 async def _resolve(transaction: Transaction, batch: Sequence[NewTask]) -> _Resolved:
@@ -269,63 +345,13 @@ async def _resolve(transaction: Transaction, batch: Sequence[NewTask]) -> _Resol
     resolved: _Resolved = defaultdict(list)
     for (app, user), names in wanted.items():
         query = _DEVICES_BY_USER if user else _DEVICES_BY_TOKEN
-        for target, device, platform in await transaction.fetch(query, app=app, targets=sorted(names)):
-            resolved[app, user, target].append(_Device(device, platform))
+        for target, *device in await transaction.fetch(query, app=app, targets=sorted(names)):
+            resolved[app, user, target].append(Reachable(*device))
     return resolved
 
 
-def _devices(resolved: _Resolved, task: NewTask, message: NewMessage) -> list[_Device]:
+def _devices(resolved: _Resolved, task: NewTask, message: NewMessage) -> list[Reachable]:
     return resolved.get((task.app, task.target_type is TargetType.USER, message.target), [])
-
-
-def _series(task: NewTask, found: Sequence[_Device]) -> int:
-    if found:
-        return series_code(task.kind, found[0].platform, Channel.LINK.label)
-    return series_code(task.kind, _PLATFORM_OF[task.target_type], None)
-
-
-async def _insert_messages(
-    transaction: Transaction, batch: Iterable[NewTask], resolved: _Resolved
-) -> frozenset[int]:
-    rows = [_message_row(task, message, resolved) for task in batch for message in task.messages]
-    return frozenset(row[0] for row in await transaction.insert(_INSERT_MESSAGES, rows))
-
-
-async def _earlier(
-    transaction: Transaction, task: NewTask, message: NewMessage, resolved: _Resolved
-) -> _Earlier | None:
-    """The push that a pair which is in the store repeats; None if its window is over and it was written anew."""
-    for _ in range(2):  # another node may write the same pair anew between the two statements
-        row = await transaction.fetch_one(
-            _EARLIER, app=task.app, target=message.target, msg_key=message.msg_key, target_type=task.target_type
-        )
-        if row is not None:
-            if task.created_at - id_time_ms(row[0]) <= IDEMPOTENCY_MS:
-                return _Earlier(row[1], row[2])
-            await transaction.execute(_STEP_ASIDE, earlier=row[0])
-        if await transaction.insert(_INSERT_MESSAGES, [_message_row(task, message, resolved)]):
-            return None
-    raise RuntimeError(f"message number {message.message} is in use; do two nodes have the same number?")
-
-
-def _message_row(task: NewTask, message: NewMessage, resolved: _Resolved) -> tuple[object, ...]:
-    found = _devices(resolved, task, message)
-    bound = task.target_type is not TargetType.USER or found
-    status = MessageStatus.DEVICE_NOT_ONLINE_OR_NO_RESPONSE if bound else MessageStatus.NO_BIND_INFO
-    return (
-        message.message,
-        task.task,
-        task.app,
-        int(task.target_type),
-        message.target,
-        message.msg_key,
-        message.message if task.scheduled else 0,
-        int(status),
-        task.created_at,
-        task.expires_at,
-        _series(task, found),
-        message.content,
-    )
 
 
 def task_row(task: NewTask) -> tuple[object, ...]:

@@ -79,5 +79,6 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
             template=self.template,
             template_name=self.template_name,
             scheduled=scheduled,
+            link_only=self.contents[0].notify_type == "transparent",
             announcement=self.announcement,
         )

@@ -10,15 +10,13 @@ from sqlalchemy import bindparam, func, select, text, update
 from clarion.channels.base import Envelope
 from clarion.channels.message import PushContent, decode_content
 from clarion.channels.registry import Channel
+from clarion.delivery.accept import LEASE_MS
 from clarion.delivery.series import PushKind
 from clarion.delivery.vendors.lanes import LANE_OF
 from clarion.delivery.vendors.line import Waiting
 from clarion.store.database import Transaction
 from clarion.store.queries import Query
 from clarion.store.schema import DUE_FROM_VENDORS, deliveries, devices, messages, tasks
-
-LEASE_MS = 120_000
-"""How long a process has a row before others may take it."""
 
 _DUE = Query(
     select(deliveries.c.device, deliveries.c.message)

@@ -9,11 +9,12 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
-from clarion.channels.base import SendOutcome, VendorChannel
+from clarion.channels.base import Envelope, SendOutcome, VendorChannel
 from clarion.clock import Clock
 from clarion.delivery.connections import Connections
-from clarion.delivery.vendors.claims import LEASE_MS, Claim, claim
-from clarion.delivery.vendors.lanes import Lane
+from clarion.delivery.series import PushKind
+from clarion.delivery.vendors.claims import Claim, claim
+from clarion.delivery.vendors.lanes import LANE_OF, Lane
 from clarion.delivery.vendors.line import Line, LineLimits, Waiting
 from clarion.delivery.vendors.recorder import Batch, Judged, Recorder
 from clarion.delivery.vendors.verdicts import Case, Policy, verdict
@@ -95,17 +96,15 @@ class Lines:
         self._revision = -1
         self._closed = False
 
-    def lease_from(self, now: int) -> int:
-        """Until when (ms) a delivery that is written now is this process's own."""
-        return now + LEASE_MS
+    def offer(self, app: int, channel: str, kind: PushKind, envelopes: Sequence[Envelope], until: int) -> None:
+        """Take over deliveries that were just committed with a lease of this process until `until` (ms).
 
-    def offer(self, name: LineName, lane: Lane, waiting: Sequence[Waiting]) -> None:
-        """Take over deliveries that were just committed with a lease of this process. Never blocks.
-
-        What finds no room is left to the next refill, when the lease has ended.
+        Never blocks. What finds no room is left to the next refill, when the lease has ended.
         """
         if self._closed:
             return
+        name, lane = LineName(app, channel), LANE_OF[kind]
+        waiting = [Waiting(envelope, lane, until) for envelope in envelopes]
         line = self._lines.get(name)
         if line is not None:
             line.offer(lane, waiting)
