@@ -96,6 +96,7 @@ class Http2Protocol(asyncio.Protocol):
         self._streams: dict[int, _Stream] = {}
         # Of streams: the one that holds, and those that the client has not confirmed yet.
         self._limits: deque[int] = deque()
+        self._complete: list[int] = []
         self._read = 0
         self._handled = 0
         self._last: int | None = None  # highest stream that is answered, once goodbye was said
@@ -141,6 +142,10 @@ class Http2Protocol(asyncio.Protocol):
             self._flush()
             self._transport.close()
             return
+        # Not at once: what came in one piece was begun before anything of it was answered.
+        for number in self._complete:
+            self._serve(number)
+        self._complete.clear()
         self._framing.forget_closed_streams()
         if self._read > _WINDOW // 2:
             self._framing.increment_flow_control_window(self._read)
@@ -186,7 +191,9 @@ class Http2Protocol(asyncio.Protocol):
             stream.body.append(event.data)
 
     def _whole(self, event: StreamEnded) -> None:
-        number = event.stream_id
+        self._complete.append(event.stream_id)
+
+    def _serve(self, number: int) -> None:
         stream = self._streams.get(number)
         if stream is None:
             return
