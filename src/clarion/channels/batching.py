@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from contextlib import suppress
+from types import TracebackType
 from typing import TypeVar
 
 from clarion.channels.base import InvalidToken, SendOutcome
@@ -57,3 +59,28 @@ async def told_apart(items: Sequence[T], deliver: Deliver[T]) -> list[SendOutcom
     middle = len(items) // 2
     first, second = await asyncio.gather(told_apart(items[:middle], deliver), told_apart(items[middle:], deliver))
     return first + second
+
+
+class Underway:
+    """What is under way, so that an end can wait for it: `with underway:` around each piece of work."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def __enter__(self) -> None:
+        self._count += 1
+        self._idle.clear()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._count -= 1
+        if not self._count:
+            self._idle.set()
+
+    async def ended(self, seconds: float) -> None:
+        """Wait until nothing is under way, or for so many seconds."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Annotated, Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
@@ -11,8 +12,18 @@ from msgspec import Meta
 Word = Annotated[str, Meta(min_length=1, max_length=4096)]
 """A text that must not be empty."""
 
+Classification = Annotated[str, Meta(pattern="^[01]$")]
+"""Kind of a message: `0` operational, `1` system."""
+
 HttpUrl = Annotated[str, Meta(pattern=r"^https?://[^\s/?#]+[^\s?#]*$", max_length=2048)]
 """An address with `http` or `https`, without query."""
+
+
+class OverLength(Enum):
+    """What becomes of a title or text that is longer than the vendor takes."""
+
+    REFUSE = "refuse"
+    CUT = "cut"
 
 
 class ChannelFile(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, time, timedelta
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from clarion.channels.base import (
     Accepted,
+    Check,
     ConfigError,
     InvalidToken,
     PayloadError,
@@ -60,6 +61,10 @@ class VendorCode(NamedTuple):
     treatment: Treatment
     meaning: str
     seconds: float = _PAUSE
+
+
+UNLISTED = VendorCode(Treatment.PAYLOAD_ERROR, "the vendor refuses it, with a code that is not known here")
+"""For codes that a vendor's table does not have."""
 
 
 def rows(treatment: Treatment, meanings: Mapping[int, str], seconds: float = _PAUSE) -> dict[str, VendorCode]:
@@ -133,6 +138,32 @@ _STATUSES: Mapping[int, tuple[Callable[..., SendOutcome], str]] = {
     408: (Retry, "the vendor waited too long for the request"),
     413: (PayloadError, "the request is too large"),
 }
+
+
+def answered(answer: HttpAnswer, member: str) -> tuple[str, dict[str, Any]] | None:
+    """The vendor's code and its whole answer, or None if it is no answer of the vendor's own.
+
+    Args:
+        answer: as it came; one of a server that failed or refused says nothing by its body.
+        member: which member of the JSON object is the code; a number or a text.
+    """
+    if answer.status in (401, 403, 429) or answer.status >= 500:
+        return None
+    value = answer.json()
+    code = value.get(member) if isinstance(value, dict) else None
+    if isinstance(code, bool) or not isinstance(code, int | str):
+        return None
+    return str(code)[:40], value
+
+
+def check_of(outcome: SendOutcome, host: str) -> Check:
+    """What the outcome of a call that reaches no device says of the credentials."""
+    said = f"{getattr(outcome, 'code', '')} {getattr(outcome, 'text', '')}".strip()
+    if isinstance(outcome, Accepted | RateLimited):
+        return Check(ok=True, text=f"{host} takes the credentials")
+    if isinstance(outcome, Retry | Unknown):
+        return Check(ok=False, text=f"{host} cannot be asked: {said}", reached=False)
+    return Check(ok=False, text=f"{host} does not take the credentials: {said}")
 
 
 def scrub(text: object, secrets: Iterable[str]) -> str:

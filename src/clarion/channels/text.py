@@ -9,6 +9,10 @@ from typing import Any
 
 import msgspec
 
+from clarion.channels.files import OverLength
+
+EXPIRED = "its validity ended before it could be sent"
+
 Measure = Callable[[str], int]
 """The length of a text in a vendor's unit."""
 
@@ -67,6 +71,27 @@ def cut(text: str, limit: int, measure: Measure = characters) -> str:
     return "".join(kept).rstrip() + "…"
 
 
+class Unsendable(Exception):
+    """A message that the vendor would not take; the text says why. Does not leave the channel."""
+
+
+def fitted(
+    name: str, text: str, limit: int, over: OverLength, notes: list[str], measure: Measure = characters
+) -> str:
+    """A text that is no longer than the vendor takes; cut, with a note, if it was longer and that is wanted.
+
+    Raises:
+        Unsendable: it is longer, and not to be cut.
+    """
+    length = measure(text)
+    if length <= limit:
+        return text
+    if over is OverLength.REFUSE:
+        raise Unsendable(f"the {name} has a length of {length}, {limit} are allowed")
+    notes.append(f"{name} cut to a length of {limit}")
+    return cut(text, limit, measure)
+
+
 def notify_id(msg_key: str) -> int:
     """A number for a message key, 1 to 2³¹-1, the same whenever it is asked for.
 
@@ -83,3 +108,8 @@ def param_text(value: Any) -> str:
 def param_texts(params: Mapping[str, Any]) -> dict[str, str]:
     """All values by `param_text`."""
     return {name: param_text(value) for name, value in params.items()}
+
+
+def with_ids(values: Mapping[str, Any], message: int, msg_key: str, task: int) -> dict[str, Any]:
+    """Values for an app with the names under which it reports the message; a caller's own of such a name stays."""
+    return {"id": str(message), "msgKey": msg_key, "taskId": str(task), **values}

@@ -1,0 +1,280 @@
+"""The channel: which messages go together, what Xiaomi says, and what that means for each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import msgspec
+
+from clarion.channels.base import (
+    Accepted,
+    Check,
+    ConfigError,
+    Envelope,
+    InvalidToken,
+    NotRecallable,
+    PayloadError,
+    RateLimited,
+    Recalled,
+    RecallOutcome,
+    RecallUnknown,
+    Retry,
+    SendOutcome,
+    Unknown,
+    VendorCopy,
+)
+from clarion.channels.batching import Underway, bounded, chunked, grouped, told_apart
+from clarion.channels.http import HttpAnswer, HttpClient, HttpFailure
+from clarion.channels.miui.errors import CODES, DAY_QUOTA, NO_CHANNEL, TAKEN, row_of
+from clarion.channels.miui.payload import Message, Renderer
+from clarion.channels.miui.settings import BASE_URL, MiuiSettings
+from clarion.channels.outcomes import (
+    answered,
+    check_of,
+    outcome_of,
+    outcome_of_failure,
+    outcome_of_status,
+    scrub,
+)
+from clarion.channels.pauses import Pauses
+from clarion.channels.text import Unsendable, notify_id
+from clarion.clock import Clock
+
+LIST_PATH = "/v3/message/regid"
+MULTI_PATH = "/v2/multi_messages/regids"
+QUOTA_PATH = "/v1/trace/quota/get"
+MAX_TARGETS = 1000
+
+_AT_ONCE = 4
+_WORTH_A_LIST = 20
+"""From so many devices on a message has a call of its own, when there are others to send."""
+_CLOSE_SECONDS = 5.0
+_TOKEN = re.compile(r"[!-+\--~]{1,512}")  # printable ASCII without the comma, which separates tokens
+_QUOTA = re.compile(r"(\S+):(\d{1,9})(?=\s|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A message for a device; `places` are those of its envelopes."""
+
+    message: Message
+    token: str
+    places: list[int]
+
+
+class MiuiChannel:
+    """Sends by MiPush.
+
+    Args:
+        settings: of the channel file.
+        clock: time.
+        seconds: for one call.
+
+    Attributes:
+        batch: how many envelopes are best handed over at once.
+    """
+
+    batch = MAX_TARGETS
+
+    def __init__(self, settings: MiuiSettings, clock: Clock, *, seconds: float = 15.0) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._secrets = (settings.app_secret,)
+        self._headers = {"Authorization": f"key={settings.app_secret}"}
+        self._http = HttpClient(
+            settings.base_url or BASE_URL,
+            ca_file=settings.ca_file,
+            proxy=settings.proxy,
+            seconds=seconds,
+            connections=4 * _AT_ONCE,
+        )
+        self._pauses = Pauses(clock)
+        self._underway = Underway()
+
+    async def send(self, envelopes: Sequence[Envelope]) -> list[SendOutcome]:
+        """Send; an outcome for each envelope, in their order."""
+        outcomes: list[SendOutcome] = [Unknown()] * len(envelopes)
+        items = self._items(envelopes, outcomes)
+        many: list[list[_Item]] = []
+        few: list[list[_Item]] = []
+        for same in items:
+            (many if len(items) == 1 or len(same) >= _WORTH_A_LIST else few).append(same)
+        mixed = [item for same in few for item in same]
+        calls = [partial(self._deliver, part, outcomes) for same in many for part in chunked(same, MAX_TARGETS)]
+        calls += [partial(self._deliver, part, outcomes) for part in chunked(mixed, MAX_TARGETS)]
+        with self._underway:
+            await bounded(calls, _AT_ONCE)
+        return outcomes
+
+    async def recall(self, copies: Sequence[VendorCopy]) -> list[RecallOutcome]:
+        """Take back by registration id and the number of the notification."""
+        outcomes: list[RecallOutcome] = [RecallUnknown()] * len(copies)
+        places = grouped(range(len(copies)), lambda place: notify_id(copies[place].msg_key))
+        calls = [
+            partial(self._recall, number, part, copies, outcomes)
+            for number, same in places.items()
+            for part in chunked(same, MAX_TARGETS)
+        ]
+        with self._underway:
+            await bounded(calls, _AT_ONCE)
+        return outcomes
+
+    async def check(self) -> Check:
+        """Ask for the quota, which needs the secret and reaches no device."""
+        with self._underway:
+            path = f"{QUOTA_PATH}?restricted_package_name={self._settings.package_name}"
+            outcome = self._judged(await self._http.get(path, self._headers), ())
+        return check_of(outcome, self._http.host)
+
+    async def close(self) -> None:
+        """Finish what is under way for a few seconds, and close all connections."""
+        await self._underway.ended(_CLOSE_SECONDS)
+        await self._http.close()
+
+    def _items(self, envelopes: Sequence[Envelope], outcomes: list[SendOutcome]) -> list[list[_Item]]:
+        """The devices of each message; of what cannot be sent, the outcome is written down."""
+        groups = []
+        renderer = Renderer(self._settings, self._clock.now_ms())
+        for same in grouped(range(len(envelopes)), lambda place: _likeness(envelopes[place])).values():
+            refusal: SendOutcome | None
+            try:
+                message = renderer.message(envelopes[same[0]])
+                refusal = self._pauses.limit(_channel(message))
+            except Unsendable as unsendable:
+                refusal = PayloadError("", str(unsendable))
+            if refusal is not None:
+                for place in same:
+                    outcomes[place] = refusal
+                continue
+            group = []
+            for token, places in grouped(same, lambda place: envelopes[place].token).items():
+                if _TOKEN.fullmatch(token):
+                    group.append(_Item(message, token, places))
+                    continue
+                for place in places:
+                    outcomes[place] = InvalidToken(None, "", "no registration id of Xiaomi has such characters")
+            groups.append(group)
+        return [group for group in groups if group]
+
+    async def _deliver(self, items: Sequence[_Item], outcomes: list[SendOutcome]) -> None:
+        for item, outcome in zip(items, await told_apart(items, self._call), strict=True):
+            for place in item.places:
+                outcomes[place] = outcome
+
+    async def _call(self, items: Sequence[_Item]) -> SendOutcome | list[SendOutcome]:
+        tokens = [item.token for item in items]
+        message = items[0].message
+        if all(item.message is message for item in items):
+            form = {**message.form(), "registration_id": ",".join(tokens)}
+            outcome = self._judged(await self._http.post_form(LIST_PATH, form, self._headers), tokens)
+            return _noted(self._pauses.noted(_channel(message), outcome), message)
+        elements = [item.message.element(item.token) for item in items]
+        form = {"messages": msgspec.json.encode(elements).decode()}
+        answer = await self._http.post_form(MULTI_PATH, form, self._headers)
+        outcome = self._judged(answer, tokens)
+        if not isinstance(outcome, Accepted):
+            return outcome
+        return self._with_quotas(answer, items, outcome)
+
+    def _judged(self, answer: HttpAnswer | HttpFailure, tokens: Sequence[str]) -> SendOutcome:
+        """What an answer means for all messages of its call."""
+        if isinstance(answer, HttpFailure):
+            return outcome_of_failure(answer)
+        said = answered(answer, "code")
+        if said is None:
+            return outcome_of_status(answer, self._clock)
+        code, value = said
+        parts = (value.get(name) for name in ("reason", "description"))
+        text = scrub(" ".join(part for part in parts if isinstance(part, str) and part), (*tokens, *self._secrets))
+        row = row_of(code, text)
+        data = value.get("data")
+        vendor_id = data.get("id") if isinstance(data, dict) else None
+        outcome = outcome_of(row, code, text, self._clock, vendor_id[:128] if isinstance(vendor_id, str) else "")
+        if isinstance(outcome, Accepted) and code != TAKEN:
+            return Accepted(outcome.vendor_id, (f"{code} {row.meaning}",))
+        return outcome
+
+    def _with_quotas(
+        self, answer: HttpAnswer | HttpFailure, items: Sequence[_Item], taken: Accepted
+    ) -> list[SendOutcome]:
+        """Of a call with different messages: those of a channel whose quota was used up were not taken."""
+        exceeded = _exceeded(answer)
+        channels = grouped(items, lambda item: _channel(item.message))
+        used_up = outcome_of(CODES[DAY_QUOTA], DAY_QUOTA, "", self._clock)
+        outcomes: list[SendOutcome] = []
+        for item in items:
+            channel = _channel(item.message)
+            over, sent = exceeded.get(channel, 0), len(channels[channel])
+            if over >= sent:
+                outcomes.append(self._pauses.noted(channel, used_up))
+            elif over:
+                text = (
+                    f"{over} of {sent} messages of a channel were over the day's quota; Xiaomi does not say which"
+                )
+                outcomes.append(Unknown(DAY_QUOTA, text))
+            else:
+                outcomes.append(_noted(taken, item.message))
+        return outcomes
+
+    async def _recall(
+        self, number: int, places: Sequence[int], copies: Sequence[VendorCopy], outcomes: list[RecallOutcome]
+    ) -> None:
+        tokens = list(dict.fromkeys(copies[place].token for place in places))
+        form = {
+            "registration_ids": ",".join(tokens),
+            "restricted_package_name": self._settings.package_name,
+            "notify_id": str(number),
+        }
+        answer = await self._http.post_form(self._settings.revoke_path, form, self._headers)
+        outcome = _recalled(self._judged(answer, tokens))
+        for place in places:
+            outcomes[place] = outcome
+
+
+def _likeness(envelope: Envelope) -> tuple[int, int, str, int, int]:
+    """Equal for envelopes that differ in their device alone."""
+    return id(envelope.content), envelope.message, envelope.msg_key, envelope.task, envelope.expires_at
+
+
+def _channel(message: Message) -> str:
+    """What quotas are counted by."""
+    return message.extras.get("channel_id", NO_CHANNEL)
+
+
+def _noted(outcome: SendOutcome, message: Message) -> SendOutcome:
+    if isinstance(outcome, Accepted) and message.notes:
+        return Accepted(outcome.vendor_id, (*outcome.notes, *message.notes))
+    return outcome
+
+
+def _exceeded(answer: HttpAnswer | HttpFailure) -> dict[str, int]:
+    """How many messages of a channel were over its quota: `no_channel:2 a:3`."""
+    value = answer.json() if isinstance(answer, HttpAnswer) else None
+    data = value.get("data") if isinstance(value, dict) else None
+    text = data.get("channel_exceed_quota") if isinstance(data, dict) else None
+    found = _QUOTA.findall(text) if isinstance(text, str) else []
+    return {channel: int(count) for channel, count in found}
+
+
+def _recalled(outcome: SendOutcome) -> RecallOutcome:
+    match outcome:
+        case Accepted():
+            return Recalled()
+        case PayloadError(code, text) | ConfigError(code, text) | InvalidToken(_, code, text):
+            return NotRecallable(code, text)
+        case Retry(_, code, text) | RateLimited(_, code, text) | Unknown(code, text):
+            return RecallUnknown(code, text)
+
+
+def open_channel(settings: MiuiSettings, clock: Clock, *, seconds: float = 15.0) -> MiuiChannel:
+    """The channel of an app.
+
+    Args:
+        settings: of the channel file.
+        clock: time.
+        seconds: for one call.
+    """
+    return MiuiChannel(settings, clock, seconds=seconds)
