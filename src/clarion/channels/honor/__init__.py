@@ -1,0 +1,9 @@
+"""Honor Push."""
+
+from __future__ import annotations
+
+from clarion.channels.honor.client import HonorChannel, open_channel
+from clarion.channels.honor.receipts import parse_receipts
+from clarion.channels.honor.settings import HonorSettings, parse
+
+__all__ = ["HonorChannel", "HonorSettings", "open_channel", "parse", "parse_receipts"]
