@@ -15,7 +15,9 @@ Word = Annotated[str, Meta(min_length=1, max_length=4096)]
 Classification = Annotated[str, Meta(pattern="^[01]$")]
 """Kind of a message: `0` operational, `1` system."""
 
-HttpUrl = Annotated[str, Meta(pattern=r"^https?://[^\s/?#]+[^\s?#]*$", max_length=2048)]
+URL_PATTERN = r"^https?://[^\s/?#]+[^\s?#]*$"
+
+HttpUrl = Annotated[str, Meta(pattern=URL_PATTERN, max_length=2048)]
 """An address with `http` or `https`, without query."""
 
 

@@ -144,14 +144,16 @@ def answered(answer: HttpAnswer, member: str) -> tuple[str, dict[str, Any]] | No
     """The vendor's code and its whole answer, or None if it is no answer of the vendor's own.
 
     Args:
-        answer: as it came; one of a server that failed or refused says nothing by its body.
+        answer: as it came; the body of one that failed says nothing, nor does a success with another status.
         member: which member of the JSON object is the code; a number or a text.
     """
-    if answer.status in (401, 403, 429) or answer.status >= 500:
+    if answer.status == 429 or answer.status >= 500:
         return None
     value = answer.json()
     code = value.get(member) if isinstance(value, dict) else None
     if isinstance(code, bool) or not isinstance(code, int | str):
+        return None
+    if answer.status >= 300 and str(code) == "0":
         return None
     return str(code)[:40], value
 

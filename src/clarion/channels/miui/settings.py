@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, field
 
-from clarion.channels.files import ChannelFile, Classification, HttpUrl, OverLength, Word, parse_file
+from clarion.channels.files import URL_PATTERN, ChannelFile, Classification, OverLength, Word, parse_file
 
 BASE_URL = "https://api.xmpush.xiaomi.com"
 """In China; apps abroad have other addresses (docs/channels/miui.md)."""
@@ -38,7 +38,7 @@ class MiuiSettings(ChannelFile, frozen=True):
     longest_seconds: Annotated[int, Meta(ge=60, le=864_000)] = 86_400
     picture_hosts: tuple[Word, ...] = ("mi-img.com", "xiaomi.com")
     encode_payload: bool = True
-    callback_url: Annotated[HttpUrl, Meta(max_length=128)] | None = None
+    callback_url: Annotated[str, Meta(pattern=URL_PATTERN, max_length=128)] | None = None
     callback_type: Annotated[int, Meta(ge=1, le=4095)] = 243
     revoke_path: Annotated[str, Meta(pattern=r"^/[!-~]*$")] = "/v3/message/regid/revoke"
 

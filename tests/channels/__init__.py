@@ -1,0 +1,1 @@
+"""Vendor channels against the vendors' simulators, over real HTTP."""
