@@ -161,7 +161,13 @@ async def _furnish(
         writer = GroupWriter(database)
         ids = IdGenerator(foundation.clock, floor=await largest_id(database))
         service = DeviceService(
-            database, writer, foundation.vault, ids, foundation.clock, Hub(), Binder(Ledger(directory, ids))
+            database,
+            writer,
+            foundation.vault,
+            ids,
+            foundation.clock,
+            Hub(),
+            Binder(Ledger(directory, ids), directory),
         )
         registered = await asyncio.gather(*(service.register(app.key, Platform.ANDROID) for _ in range(count)))
         await writer.drain()

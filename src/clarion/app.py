@@ -195,7 +195,9 @@ class Server:
         reports = Reports(self._writer, ids, clock, ledger, inbox, broadcasts.receipts)
         dispatcher = Dispatcher(self._hub)
         vault = self._foundation.vault
-        devices = DeviceService(database, self._writer, vault, ids, clock, self._hub, Binder(ledger))
+        devices = DeviceService(
+            database, self._writer, vault, ids, clock, self._hub, Binder(ledger, self._directory)
+        )
         templates = TemplateService(database, self._directory, ids, clock)
         acceptance = Acceptance(ledger, self._directory, self._owner)
         launcher = Launcher(self._writer, acceptance, dispatcher, broadcasts, ids, clock)

@@ -48,7 +48,9 @@ def _register(data_dir: Path, database: str | None, silent: int, each: int) -> l
         app = await directory.find_app(APP_ID, WORKSPACE_ID)
         assert app is not None
         ids, writer = IdGenerator(clock), GroupWriter(store)
-        service = DeviceService(store, writer, foundation.vault, ids, clock, Hub(), Binder(Ledger(directory, ids)))
+        service = DeviceService(
+            store, writer, foundation.vault, ids, clock, Hub(), Binder(Ledger(directory, ids), directory)
+        )
         identities = []
         for part in range(silent):
             now = clock.now_ms()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Sequence
+from itertools import count
 from secrets import token_hex
 from typing import Any
 
@@ -25,6 +26,8 @@ from clarion.delivery.recalls import Recalls
 from clarion.delivery.reports import Reports
 from clarion.delivery.revocations import Revocations
 from clarion.delivery.trace import Trace, trace
+from clarion.delivery.vendors.lines import Lines
+from clarion.delivery.vendors.recorder import Recorder
 from clarion.devices.reporting import DeviceReporting
 from clarion.devices.service import DeviceService
 from clarion.ids import IdGenerator
@@ -44,7 +47,9 @@ from clarion.tenants.directory import Directory
 from clarion.tenants.model import App
 from clarion.tenants.service import TenantService
 from clarion.vault import Vault
+from tests.store.vendors import FakeChannels
 
+_PROCESSES = count(1)
 KEY = bytes(range(32))
 USER = int(TargetType.USER)
 ANDROID = int(TargetType.ANDROID)
@@ -77,7 +82,15 @@ class FakeConnections:
 class System:
     """What a server is made of, without its ports; `restarted` gives the next process on the same database."""
 
-    def __init__(self, database: Database, clock: ManualClock, *, node: int = 0, floor: int = 0) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: ManualClock,
+        *,
+        node: int = 0,
+        floor: int = 0,
+        channels: FakeChannels | None = None,
+    ) -> None:
         self.database, self.clock = database, clock
         self.vault = Vault(KEY)
         self.writer = GroupWriter(database)
@@ -86,7 +99,8 @@ class System:
         self.directory = Directory(database, self.vault, clock)
         self.tenants = TenantService(database, self.vault, clock)
         self.ledger = Ledger(self.directory, self.ids)
-        self.acceptance = Acceptance(self.ledger, self.directory, f"node-{node}")
+        self.channels, self.owner = channels or FakeChannels(), f"process-{next(_PROCESSES)}"
+        self.acceptance = Acceptance(self.ledger, self.channels, self.owner)
         self.recalls = Recalls(database, self.writer, self.ids, clock, self.connections)
         self.broadcasts = Broadcasts(database, self.writer, self.connections, self.ledger, self.ids, clock)
         sources: list[Source] = [self.recalls, self.broadcasts.inbox]
@@ -94,10 +108,12 @@ class System:
         self.reports = Reports(self.writer, self.ids, clock, self.ledger, self.inbox, self.broadcasts.receipts)
         self.maintenance = Maintenance(database, self.writer, self.connections, clock, self.ledger)
         self.devices = DeviceService(
-            database, self.writer, self.vault, self.ids, clock, self.connections, Binder(self.ledger)
+            database, self.writer, self.vault, self.ids, clock, self.connections, Binder(self.ledger, self.channels)
         )
         self.templates = TemplateService(database, self.directory, self.ids, clock)
-        dispatcher = Dispatcher(self.connections)
+        recorder = Recorder(self.ledger, self.ids)
+        self.lines = Lines(self.channels, self.writer, recorder, self.connections, clock, self.owner)
+        dispatcher = Dispatcher(self.connections, self.lines)
         self.launcher = Launcher(self.writer, self.acceptance, dispatcher, self.broadcasts, self.ids, clock)
         self.due = asyncio.Event()
         self.schedules = ScheduleService(database, self.writer, clock, self.due.set)
@@ -133,7 +149,8 @@ class System:
 
     async def restarted(self, *, node: int = 0) -> System:
         await self.writer.drain()
-        return await System(self.database, self.clock, node=node, floor=await largest_id(self.database)).open()
+        floor = await largest_id(self.database)
+        return await System(self.database, self.clock, node=node, floor=floor, channels=self.channels).open()
 
     async def device(self, user: str | None = None, *, online: bool = False) -> tuple[int, str]:
         """A registered Android device: its number and token."""

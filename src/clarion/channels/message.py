@@ -6,6 +6,9 @@ from typing import Any
 
 import msgspec
 
+LINK_ONLY = "transparent"
+"""`notify_type` of a message that no vendor gets."""
+
 
 class Activity(msgspec.Struct, frozen=True, omit_defaults=True):
     """The live-activity part of a push (iOS).

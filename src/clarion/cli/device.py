@@ -126,7 +126,7 @@ async def _register(
         fail(f"no app {app_id} in workspace {workspace_id}; make it with `clarion app create`")
     database, clock = foundation.database, foundation.clock
     ids = IdGenerator(clock, node=MAX_NODE, floor=await largest_id(database))
-    binder = Binder(Ledger(directory, ids))
+    binder = Binder(Ledger(directory, ids), directory)
     devices = DeviceService(database, GroupWriter(database), foundation.vault, ids, clock, Hub(), binder)
     system = PLATFORMS[platform.value]
     made = await devices.register(app.key, system, vendor)

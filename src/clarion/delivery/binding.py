@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import bindparam, delete, exists, or_, select, text, update
+from sqlalchemy import bindparam, delete, exists, func, or_, select, text, update
 
-from clarion.channels.registry import Channel
+from clarion.channels.message import LINK_ONLY, decode_content
 from clarion.delivery.accept import DELIVERY_COLUMNS, DEVICE_TYPES, TargetType, delivery_row
 from clarion.delivery.hops import Hop, write_hops
 from clarion.delivery.ledger import Count, Figure, Ledger
+from clarion.delivery.routing import LINK, Reachable, Routes, way_to
 from clarion.delivery.series import KIND_BITS, PLACELESS, kind_of, series_code
 from clarion.delivery.states import MessageStatus, Outcome, Stage
 from clarion.store.database import Row, Transaction
 from clarion.store.queries import Insert, Query
-from clarion.store.schema import OPEN_STATUSES, deliveries, devices, messages
+from clarion.store.schema import OPEN_STATUSES, deliveries, devices, messages, tasks
 
 
 def _waiting(types: Iterable[TargetType]) -> Query:
     return Query(
-        select(messages.c.message, messages.c.task, messages.c.series).where(
+        select(
+            messages.c.message,
+            messages.c.task,
+            messages.c.series,
+            func.coalesce(messages.c.content, tasks.c.content),
+        )
+        .join(tasks, tasks.c.task == messages.c.task)
+        .where(
             messages.c.app == bindparam("app"),
             messages.c.target == bindparam("target"),
             or_(*(messages.c.target_type == kind for kind in sorted(map(int, types)))),
@@ -86,13 +94,15 @@ class Binder:
 
     Args:
         ledger: counts a message under the device that it found.
+        routes: the vendor channels that apps have set up.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, routes: Routes) -> None:
         self._ledger = ledger
+        self._routes = routes
 
     async def attach_user(
-        self, transaction: Transaction, app: int, user_id: str, device: int, platform: str, hop: int, now: int
+        self, transaction: Transaction, app: int, user_id: str, device: Reachable, hop: int, now: int
     ) -> int:
         """Owe the device every open message of the user it was bound to; how many.
 
@@ -101,49 +111,70 @@ class Binder:
             app: internal number of the app.
             user_id: the user.
             device: the device that is bound to them now.
-            platform: label of the device's platform.
             hop: number of the trace's hop.
             now: time, ms.
         """
         waiting = await transaction.fetch(_WAITING_FOR_USER, app=app, target=user_id, now=now)
-        attached = await self._attach(transaction, app, device, platform, waiting, now)
+        attached = await self._attach(transaction, app, device, waiting, now)
         if attached:
-            await transaction.execute(_SET_BOUND, attached=attached, now=now)
+            await transaction.execute(_SET_BOUND, attached=list(attached), now=now)
             await write_hops(
-                transaction, [Hop(message, hop, now, device, Stage.BOUND, Outcome.QUEUED) for message in attached]
+                transaction,
+                [
+                    Hop(message, hop, now, device.device, Stage.BOUND, outcome)
+                    for message, outcome in attached.items()
+                ],
             )
         return len(attached)
 
     async def attach_token(
-        self, transaction: Transaction, app: int, token: str, device: int, platform: str, hop: int, now: int
+        self, transaction: Transaction, app: int, token: str, device: Reachable, hop: int, now: int
     ) -> int:
         """Owe a device that was unknown until now every open message to its token; how many.
 
         The transaction has passed the token's gate.
         """
         waiting = await transaction.fetch(_WAITING_FOR_TOKEN, app=app, target=token, now=now)
-        attached = await self._attach(transaction, app, device, platform, waiting, now)
+        attached = await self._attach(transaction, app, device, waiting, now)
         await write_hops(
-            transaction, [Hop(message, hop, now, device, Stage.PLANNED, Outcome.QUEUED) for message in attached]
+            transaction,
+            [
+                Hop(message, hop, now, device.device, Stage.PLANNED, outcome)
+                for message, outcome in attached.items()
+            ],
         )
         return len(attached)
 
     async def _attach(
-        self, transaction: Transaction, app: int, device: int, platform: str, waiting: Sequence[Row], now: int
-    ) -> list[int]:
+        self, transaction: Transaction, app: int, device: Reachable, waiting: Sequence[Row], now: int
+    ) -> dict[int, Outcome]:
+        """Owe the device these messages; how each waits there."""
         if not waiting:
-            return []
-        rows = [delivery_row(device, message, app, now) for message, _, _ in waiting]
-        attached = [message for (message,) in await transaction.insert(_INSERT_DELIVERIES, rows)]
-        place = series_code(0, platform, Channel.LINK.label)
-        await transaction.execute(_PLACE, attached=attached, place=place)
-        found, counts = frozenset(attached), []
-        for message, task, series in waiting:
-            if message in found and series >= PLACELESS:
-                counts.append(Count(app, task, message, series, Figure.TOTAL, -1))
-                counts.append(Count(app, task, message, place + kind_of(series), Figure.TOTAL))
+            return {}
+        configured = self._routes.channels(app)
+        ways = {message: _way(device, configured, bytes(content)) for message, _, _, content in waiting}
+        rows = [delivery_row(device.device, message, app, now, way) for message, way in ways.items()]
+        attached = frozenset(message for (message,) in await transaction.insert(_INSERT_DELIVERIES, rows))
+        counts = []
+        for way in sorted(set(ways.values())):
+            place = series_code(0, device.platform, way)
+            some = [message for message in sorted(attached) if ways[message] == way]
+            await transaction.execute(_PLACE, attached=some, place=place)
+            for message, task, series, _ in waiting:
+                if message in attached and ways[message] == way and series >= PLACELESS:
+                    counts.append(Count(app, task, message, series, Figure.TOTAL, -1))
+                    counts.append(Count(app, task, message, place + kind_of(series), Figure.TOTAL))
         await self._ledger.count(transaction, counts, now)
-        return attached
+        return {
+            message: Outcome.QUEUED if ways[message] == LINK else Outcome.VENDOR_QUEUED
+            for message in sorted(attached)
+        }
+
+
+def _way(device: Reachable, configured: frozenset[str], content: bytes) -> str:
+    if device.channel not in configured:
+        return LINK
+    return way_to(device, configured, link_only=decode_content(content).notify_type == LINK_ONLY)
 
 
 async def detach(transaction: Transaction, app: int, user_id: str, device: int, hop: int, now: int) -> int:

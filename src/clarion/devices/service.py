@@ -16,6 +16,7 @@ from clarion.channels.registry import PLATFORMS, Channel, Platform
 from clarion.clock import Clock
 from clarion.delivery.binding import Binder, detach
 from clarion.delivery.connections import Connections
+from clarion.delivery.routing import Reachable
 from clarion.devices.model import (
     DeviceDetails,
     DeviceState,
@@ -68,9 +69,8 @@ class _Report:
 
 
 class _Found(NamedTuple):
-    device: int
     user_id: str | None
-    platform: str
+    reachable: Reachable
 
 
 _INSERT = Insert(
@@ -92,7 +92,11 @@ _INSERT = Insert(
 )
 _BY_TOKEN = (devices.c.app == bindparam("app"), devices.c.token == bindparam("token"))
 # Locked on PostgreSQL: the user that is found is the one that the transaction changes.
-_FIND = Query(select(devices.c.device, devices.c.user_id, devices.c.platform).where(*_BY_TOKEN).with_for_update())
+_FIND = Query(
+    select(devices.c.user_id, devices.c.device, devices.c.platform, devices.c.channel, devices.c.vendor_token)
+    .where(*_BY_TOKEN)
+    .with_for_update()
+)
 _IDENTIFY = Query(select(devices.c.device, devices.c.secret, devices.c.user_id).where(*_BY_TOKEN))
 _STATE_COLUMNS = (
     devices.c.device,
@@ -286,13 +290,14 @@ class DeviceService:
     async def _bind_one(self, transaction: Transaction, bind: _Bind) -> int:
         app, now = bind.new.app, bind.new.at
         found = await _found(transaction, app, bind.new.token)
+        device = found.reachable
         users = [user for user in (found.user_id, bind.user_id) if user is not None]
         await pass_alone(transaction, [(app, user) for user in users])
         if found.user_id is not None and found.user_id != bind.user_id:
-            await detach(transaction, app, found.user_id, found.device, bind.hop, now)
-        await transaction.execute(_SET_USER, id=found.device, user=bind.user_id, number=bind.phone, at=now)
-        await self._binder.attach_user(transaction, app, bind.user_id, found.device, found.platform, bind.hop, now)
-        return found.device
+            await detach(transaction, app, found.user_id, device.device, bind.hop, now)
+        await transaction.execute(_SET_USER, id=device.device, user=bind.user_id, number=bind.phone, at=now)
+        await self._binder.attach_user(transaction, app, bind.user_id, device, bind.hop, now)
+        return device.device
 
     async def _report(self, transaction: Transaction, batch: Sequence[_Report]) -> Sequence[int]:
         await self._know(transaction, [report.new for report in batch])
@@ -304,9 +309,10 @@ class DeviceService:
         written = {row[0] for row in await transaction.insert(_INSERT, [_row(new) for new in heard_of])}
         for new in heard_of:
             if new.device in written:
-                await self._binder.attach_token(
-                    transaction, new.app, new.token, new.device, new.platform.label, self._number.next(), new.at
-                )
+                channel, address = (new.vendor.channel.label, new.vendor.token) if new.vendor else (None, None)
+                device = Reachable(new.device, new.platform.label, channel, address)
+                hop = self._number.next()
+                await self._binder.attach_token(transaction, new.app, new.token, device, hop, new.at)
 
 
 def secret_context(app: int, token: str) -> str:
@@ -339,15 +345,16 @@ async def _register(transaction: Transaction, batch: Sequence[_New]) -> Sequence
 async def _unbind(transaction: Transaction, batch: Sequence[_Unbind]) -> Sequence[None]:
     for unbind in batch:
         row = await transaction.fetch_one(_FIND, app=unbind.app, token=unbind.token)
-        if row is not None and row[1] == unbind.user_id:
+        if row is not None and row[0] == unbind.user_id:
             await pass_alone(transaction, [(unbind.app, unbind.user_id)])
-            await detach(transaction, unbind.app, unbind.user_id, row[0], unbind.hop, unbind.at)
-            await transaction.execute(_CLEAR_USER, id=row[0], at=unbind.at)
+            await detach(transaction, unbind.app, unbind.user_id, row[1], unbind.hop, unbind.at)
+            await transaction.execute(_CLEAR_USER, id=row[1], at=unbind.at)
     return [None] * len(batch)
 
 
 async def _report_one(transaction: Transaction, report: _Report) -> int:
-    device, now = (await _found(transaction, report.new.app, report.new.token)).device, report.new.at
+    device = (await _found(transaction, report.new.app, report.new.token)).reachable.device
+    now = report.new.at
     if report.vendor is not None:
         channel, address = report.vendor.channel.label, report.vendor.token
         await transaction.execute(_SET_VENDOR, id=device, way=channel, address=address, at=now)
@@ -360,4 +367,5 @@ async def _found(transaction: Transaction, app: int, token: str) -> _Found:
     row = await transaction.fetch_one(_FIND, app=app, token=token)
     if row is None:
         raise LookupError("a device that was just written is not there")
-    return _Found(*row)
+    user_id, *reachable = row
+    return _Found(user_id, Reachable(*reachable))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from clarion.channels.message import PushContent, encode_content
+from clarion.channels.message import LINK_ONLY, PushContent, encode_content
 from clarion.delivery.accept import NewMessage, NewTask, TargetType
 from clarion.delivery.broadcasts.model import Announcement
 from clarion.delivery.series import PushKind
@@ -79,6 +79,6 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
             template=self.template,
             template_name=self.template_name,
             scheduled=scheduled,
-            link_only=self.contents[0].notify_type == "transparent",
+            link_only=self.contents[0].notify_type == LINK_ONLY,
             announcement=self.announcement,
         )
