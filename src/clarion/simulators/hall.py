@@ -198,25 +198,25 @@ class Hall:
             factories["http/1.1"] = handler
         context = self._authority.server_context(self._host, entry.protocols, certificates=entry.certificates)
         server = await asyncio.get_running_loop().create_server(
-            lambda: _Negotiated(factories), self._host, port, ssl=context
+            lambda: _Negotiated(factories, entry.protocols[-1]), self._host, port, ssl=context
         )
         self._servers.append(server)
         self.urls[label] = f"https://{_bracketed(self._host)}:{server.sockets[0].getsockname()[1]}"
 
 
 class _Negotiated(asyncio.Protocol):
-    """Hands a connection to the protocol that was chosen in the TLS handshake; ends one that chose none of ours."""
+    """Hands a connection to the protocol that was chosen in the TLS handshake, or to `default` if none was.
 
-    def __init__(self, factories: Mapping[str, Callable[[], asyncio.Protocol]]) -> None:
+    Some senders choose none and speak HTTP/2 all the same, and APNs does not mind.
+    """
+
+    def __init__(self, factories: Mapping[str, Callable[[], asyncio.Protocol]], default: str) -> None:
         self._factories = factories
+        self._default = default
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         session: ssl.SSLObject = transport.get_extra_info("ssl_object")
-        factory = self._factories.get(session.selected_alpn_protocol() or "http/1.1")
-        if factory is None:
-            transport.close()
-            return
-        protocol = factory()
+        protocol = self._factories[session.selected_alpn_protocol() or self._default]()
         cast(asyncio.Transport, transport).set_protocol(protocol)
         protocol.connection_made(transport)
 
