@@ -1,6 +1,6 @@
 """One HTTP/2 connection from the client's side, without I/O: bytes in, answers out.
 
-Built for many small requests. The usual answer, a single HEADERS frame that says 200, is recognised by its bytes
+Built for many small requests. The usual answer, a HEADERS frame that begins with 200, is recognised by its bytes
 alone; so that this is safe, the peer is told to keep no table for the headers of its answers
 (SETTINGS_HEADER_TABLE_SIZE 0), which makes every block mean the same whatever came before.
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
-from hpack import Decoder, HPACKError
+from hpack import Decoder
 
 from clarion.http2.exchange import OK, Answer, Completed, Fate, ProtocolError, Stream
 from clarion.http2.frames import (
@@ -40,7 +40,7 @@ from clarion.http2.frames import (
     window_frame,
 )
 from clarion.http2.headers import HeaderEncoder, HeaderSet
-from clarion.http2.reading import require_length, status_of, without_padding
+from clarion.http2.reading import read_block, require_length, status_of, without_padding
 from clarion.http2.sending import Outflow
 
 MAX_BODY = DEFAULT_WINDOW
@@ -57,6 +57,7 @@ _OUR_SETTINGS: Mapping[Setting, int] = {
 _HEADERS: Final = int(FrameType.HEADERS)
 _STATUS_200: Final = 0x88
 """`:status: 200`, the eighth entry of the static table."""
+_BLOCK_200: Final = bytes((_STATUS_200,))
 _HEADERS_ALONE: Final = END_STREAM | END_HEADERS
 
 
@@ -251,23 +252,22 @@ class Http2Core:
             self._on_block(first_flags, stream, bytes(block), ended)
 
     def _on_block(self, flags: int, stream: int, block: bytes, ended: list[Completed]) -> None:
-        try:
-            decoded = self._decoder.decode(block, raw=True)
-        except (HPACKError, UnicodeDecodeError, ValueError) as error:
-            raise ProtocolError(ErrorCode.COMPRESSION_ERROR, str(error)) from None
         state = self._streams.get(stream)
-        if state is None:
-            return  # it was given up, or reset, and the answer was on its way
-        headers = tuple((bytes(name), bytes(value)) for name, value in decoded)
-        if not state.status:
-            status = status_of(headers)
-            if status is None:
-                self._fail(stream, state, "an answer without a status", ended)
-                return
-            if 100 <= status < 200 and not flags & END_STREAM:
-                return
-            state.status = status
-            state.headers = tuple(header for header in headers if not header[0].startswith(b":"))
+        if state is not None and not state.status and block[:1] == _BLOCK_200:
+            state.status = 200  # what else a 200 says in its headers is of no interest
+        else:
+            headers = read_block(self._decoder, block)
+            if state is None:
+                return  # it was given up, or reset, and the answer was on its way
+            if not state.status:
+                status = status_of(headers)
+                if status is None:
+                    self._fail(stream, state, "an answer without a status", ended)
+                    return
+                if 100 <= status < 200 and not flags & END_STREAM:
+                    return
+                state.status = status
+                state.headers = tuple(header for header in headers if not header[0].startswith(b":"))
         if flags & END_STREAM:
             self._finish(stream, state, ended)
 

@@ -29,7 +29,7 @@ class Answer(NamedTuple):
     Attributes:
         fate: what became of it.
         status: the HTTP status; 0 unless it was answered.
-        headers: the answer's headers, names in lower case; empty for a bare 200.
+        headers: the answer's headers, names in lower case; usually not read, and empty, for a 200.
         body: the answer's body.
         detail: for people: why it was not answered.
     """

@@ -31,7 +31,11 @@ class Origin:
 
 
 def client_tls(
-    ca_file: str | None = None, certificate: str | None = None, key: str | None = None
+    ca_file: str | None = None,
+    certificate: str | None = None,
+    key: str | None = None,
+    *,
+    password: str | None = None,
 ) -> tls.SSLContext:
     """A TLS context for an origin: HTTP/2 by ALPN, the peer's certificate verified.
 
@@ -39,6 +43,7 @@ def client_tls(
         ca_file: PEM certificates to trust instead of the system's.
         certificate: PEM file of a client certificate, with its key or beside `key`.
         key: PEM file of its private key.
+        password: of that key.
 
     Raises:
         OSError: a file cannot be read.
@@ -48,5 +53,5 @@ def client_tls(
     context.minimum_version = tls.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["h2"])
     if certificate is not None:
-        context.load_cert_chain(certificate, key)
+        context.load_cert_chain(certificate, key, password)
     return context

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hpack import Decoder, HPACKError
+
 from clarion.http2.exchange import ProtocolError
 from clarion.http2.frames import PADDED, ErrorCode
 from clarion.http2.headers import Header
@@ -20,6 +22,15 @@ def require_length(payload: bytes, length: int) -> None:
     """Refuse a frame of another length."""
     if len(payload) != length:
         raise ProtocolError(ErrorCode.FRAME_SIZE_ERROR, f"a frame of {len(payload)} bytes instead of {length}")
+
+
+def read_block(decoder: Decoder, block: bytes) -> tuple[Header, ...]:
+    """The headers of a whole block (RFC 7541)."""
+    try:
+        decoded = decoder.decode(block, raw=True)
+    except (HPACKError, UnicodeDecodeError, ValueError) as error:
+        raise ProtocolError(ErrorCode.COMPRESSION_ERROR, str(error)) from None
+    return tuple((bytes(name), bytes(value)) for name, value in decoded)
 
 
 def status_of(headers: tuple[Header, ...]) -> int | None:

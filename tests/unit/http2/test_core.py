@@ -76,13 +76,25 @@ class TestAgainstAnotherImplementation:
     def test_interim_answers_and_trailers_are_passed_over(self) -> None:
         def linger(peer: Peer, stream: int, _: Seen) -> None:
             peer.connection.send_headers(stream, [(b":status", b"103")])
-            peer.connection.send_headers(stream, [(b":status", b"200"), (b"x", b"1")])
+            peer.connection.send_headers(stream, [(b":status", b"202"), (b"x", b"1")])
             peer.connection.send_data(stream, b"b")
             peer.connection.send_headers(stream, [(b"trailer", b"t")], end_stream=True)
 
         core = Http2Core()
         send(core, 1)
-        assert exchange(core, Peer(linger)) == [(0, Answer(Fate.ANSWERED, 200, ((b"x", b"1"),), b"b"))]
+        assert exchange(core, Peer(linger)) == [(0, Answer(Fate.ANSWERED, 202, ((b"x", b"1"),), b"b"))]
+
+    def test_of_a_200_only_the_body_is_read(self) -> None:
+        def answer(peer: Peer, stream: int, _: Seen) -> None:
+            peer.connection.send_headers(stream, [(b":status", b"200"), (b"x", b"1")])
+            peer.connection.send_data(stream, b"body %d" % stream, end_stream=True)
+
+        core = Http2Core()
+        send(core, 3)
+        ended = exchange(core, Peer(answer))
+        assert [(tag, reply.status, reply.body) for tag, reply in ended] == [
+            (0, 200, b"body 1"), (1, 200, b"body 3"), (2, 200, b"body 5"),
+        ]  # fmt: skip
 
     @pytest.mark.parametrize("window", [0, 1, 5, 1000])
     def test_bodies_wait_for_the_peer_s_windows(self, window: int) -> None:
@@ -228,13 +240,13 @@ class TestEnds:
     def test_headers_that_go_on_are_read(self) -> None:
         core = greeted()
         (stream,) = send(core, 1)
-        block = b"\x88" + literal(b"x", b"y" * 100)
+        block = b"\x89" + literal(b"x", b"y" * 100)
         data = (
             frame(FrameType.HEADERS, END_STREAM, stream, block[:5])
             + frame(FrameType.CONTINUATION, 0, stream, block[5:50])
             + frame(FrameType.CONTINUATION, END_HEADERS, stream, block[50:])
         )
-        assert core.receive(data) == [(0, Answer(Fate.ANSWERED, 200, ((b"x", b"y" * 100),)))]
+        assert core.receive(data) == [(0, Answer(Fate.ANSWERED, 204, ((b"x", b"y" * 100),)))]
 
     def test_frames_of_unknown_types_are_passed_over(self) -> None:
         core = greeted()

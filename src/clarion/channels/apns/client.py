@@ -1,0 +1,244 @@
+"""Sending to APNs: one request a device, thousands at once over a few connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from clarion.channels.apns.credentials import ProviderTokens, PushCertificate, load_certificate, load_key
+from clarion.channels.apns.errors import is_expired, outcome
+from clarion.channels.apns.payload import (
+    ACTIVITIES,
+    MAX_PAYLOAD,
+    Kind,
+    Payload,
+    collapse_header,
+    notification_id,
+    own_headers,
+    prepare,
+)
+from clarion.channels.apns.settings import HOSTS, ApnsSettings
+from clarion.channels.base import (
+    Accepted,
+    Check,
+    ConfigError,
+    Envelope,
+    InvalidToken,
+    NotRecallable,
+    PayloadError,
+    RecallOutcome,
+    Retry,
+    SendOutcome,
+    VendorCopy,
+)
+from clarion.channels.message import PushContent
+from clarion.channels.sender import Gateway, check_of, gateway
+from clarion.clock import Clock
+from clarion.http2.exchange import OK, Answer
+from clarion.http2.headers import HeaderSet
+from clarion.http2.pool import Pool, Request
+
+MAX_TOKEN = 256
+"""Most characters of a device token; Apple's have 64 or, of live activities, up to 200."""
+CHECK_SECONDS = 15.0
+
+_DEVICE = b"/3/device/"
+_NOBODY = "0" * 64
+_NOT_RECALLABLE = NotRecallable(
+    "", "Apple has no call that takes a notification back; a push with the same message key overwrites its text"
+)
+_NO_ACTIVITY = PayloadError("", "live activities need a key (teamId, keyId, privateKey) instead of a certificate")
+
+
+class Sent(NamedTuple):
+    """A notification on its way.
+
+    Attributes:
+        position: of its envelope.
+        name: its `apns-id`.
+        payload: what it shares with others.
+    """
+
+    position: int
+    name: str
+    payload: Payload
+
+
+class ApnsChannel:
+    """The way of one app to Apple (`VendorChannel`).
+
+    Args:
+        gateway: where Apple is.
+        pool: connections there.
+        bundle_id: the app's.
+        identity: signs provider tokens, or is the certificate that the connections show.
+        clock: for limits and times.
+    """
+
+    batch = 1_000
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        pool: Pool,
+        bundle_id: str,
+        identity: ProviderTokens | PushCertificate,
+        clock: Clock,
+    ) -> None:
+        self._gateway = gateway
+        self._pool = pool
+        self._bundle_id = bundle_id
+        self._tokens = identity if isinstance(identity, ProviderTokens) else None
+        self._certificate = identity if isinstance(identity, PushCertificate) else None
+        self._clock = clock
+        self._path = gateway.prefix + _DEVICE
+        self._shared: tuple[str, dict[Kind, HeaderSet]] = ("", {})
+        self._trusted = False
+
+    async def send(self, envelopes: Sequence[Envelope]) -> Sequence[SendOutcome]:
+        """Send; an outcome for each envelope.
+
+        Until Apple has taken something, one goes ahead of the others: wrong credentials are refused once and not a
+        thousand times.
+        """
+        if self._trusted or len(envelopes) < 2:
+            return await self._send(envelopes)
+        first = await self._send(envelopes[:1])
+        if isinstance(first[0], ConfigError):
+            return first * len(envelopes)
+        return [*first, *await self._send(envelopes[1:])]
+
+    async def recall(self, copies: Sequence[VendorCopy]) -> Sequence[RecallOutcome]:
+        """Nothing can be taken back from Apple."""
+        return [_NOT_RECALLABLE] * len(copies)
+
+    async def check(self) -> Check:
+        """Send to a device that there cannot be: what Apple says of it shows whether the credentials are good."""
+        nobody = Envelope(0, 0, _NOBODY, "check", 0, self._clock.now_ms() + 60_000, PushContent("check", "check"))
+        where = f"{self._gateway.origin}, {self._bundle_id}"
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                found = (await self._send([nobody]))[0]
+        except TimeoutError:
+            found = Retry(None, "", self._pool.fault or "no answer")
+        return check_of(found, where, None if self._certificate is None else self._certificate.expires_at)
+
+    async def close(self) -> None:
+        """Wait for what is under way, and close all connections."""
+        await self._pool.close()
+
+    async def _send(self, envelopes: Sequence[Envelope]) -> list[SendOutcome]:
+        outcomes: list[SendOutcome] = [_NO_ACTIVITY] * len(envelopes)
+        token = "" if self._tokens is None else self._tokens.current()
+        sent, requests = self._compose(envelopes, self._headers(token), outcomes)
+        answers = await self._pool.send_all(requests)
+        expired = self._settle(sent, answers, outcomes)
+        if expired and self._tokens is not None:
+            renewed = self._tokens.renew(token)
+            if renewed is not None:
+                headers = self._headers(renewed)
+                kinds = [sent[index].payload.kind for index in expired]
+                again = [
+                    requests[index]._replace(headers=headers[kind])
+                    for index, kind in zip(expired, kinds, strict=True)
+                ]
+                self._settle([sent[index] for index in expired], await self._pool.send_all(again), outcomes)
+        return outcomes
+
+    def _compose(
+        self, envelopes: Sequence[Envelope], headers: dict[Kind, HeaderSet], outcomes: list[SendOutcome]
+    ) -> tuple[list[Sent], list[Request]]:
+        """The requests for all envelopes that can be sent; the outcomes of the others."""
+        sent: list[Sent] = []
+        requests: list[Request] = []
+        content: PushContent | None = None
+        payload: Payload | PayloadError = _NO_ACTIVITY
+        shared: HeaderSet | None = None
+        for position, envelope in enumerate(envelopes):
+            if envelope.content is not content:
+                content = envelope.content
+                payload = prepare(content)
+                shared = headers.get(payload.kind) if isinstance(payload, Payload) else None
+            if isinstance(payload, PayloadError):
+                outcomes[position] = payload
+                continue
+            if shared is None:
+                continue  # a live activity, and only a certificate
+            body, token = payload.body(envelope), envelope.token
+            if len(body) > MAX_PAYLOAD:
+                outcomes[position] = PayloadError(
+                    "PayloadTooLarge",
+                    f"the payload has {len(body)} bytes, {MAX_PAYLOAD} are allowed; it was not sent",
+                )
+                continue
+            if not (token.isalnum() and token.isascii() and len(token) <= MAX_TOKEN):
+                outcomes[position] = InvalidToken(None, "BadDeviceToken", "not hexadecimal digits; it was not sent")
+                continue
+            name = notification_id(envelope.message, envelope.device)
+            collapse = collapse_header(envelope.msg_key) if payload.kind is Kind.ALERT else b""
+            own = own_headers(name, envelope.expires_at, collapse)
+            requests.append(Request(shared, self._path + token.lower().encode(), body, own))
+            sent.append(Sent(position, name, payload))
+        return sent, requests
+
+    def _settle(self, sent: Sequence[Sent], answers: Sequence[Answer], outcomes: list[SendOutcome]) -> list[int]:
+        """Note the outcomes; which of those that were sent failed for the provider token alone."""
+        expired: list[int] = []
+        for index, (answer, (position, name, payload)) in enumerate(zip(answers, sent, strict=True)):
+            if answer is OK or answer.status == 200:
+                outcomes[position] = Accepted(name, payload.notes)
+                self._trusted = True
+                continue
+            outcomes[position] = outcome(answer, name, self._clock)
+            if is_expired(answer):
+                expired.append(index)
+            elif answer.status not in (0, 403):
+                self._trusted = True
+        return expired
+
+    def _headers(self, token: str) -> dict[Kind, HeaderSet]:
+        """The headers that notifications share, by their kind; those that may not be sent are not there."""
+        known, headers = self._shared
+        if headers and known == token:
+            return headers
+        identity = [(b"authorization", b"bearer " + token.encode())] if token else []
+        headers = {
+            kind: self._gateway.headers([
+                *identity,
+                (b"apns-topic", f"{self._bundle_id}{kind.suffix}".encode()),
+                (b"apns-push-type", kind.push_type),
+                (b"apns-priority", kind.priority),
+            ])
+            for kind in Kind
+            if token or kind not in ACTIVITIES
+        }  # fmt: skip
+        self._shared = token, headers
+        return headers
+
+
+def open_channel(settings: ApnsSettings, clock: Clock) -> ApnsChannel:
+    """The channel of a channel file; it connects when there is something to send.
+
+    Raises:
+        msgspec.ValidationError: the file is wrong; the text says where, without its values.
+    """
+    identity: ProviderTokens | PushCertificate
+    context, bundle_id = None, settings.bundle_id
+    environment: str | None = settings.environment
+    if settings.certificate is not None:
+        identity = load_certificate(settings)
+        context = identity.tls(settings)
+        bundle_id = bundle_id or identity.bundle_id
+        environment = environment or identity.environment
+        if identity.environment not in (None, environment):
+            raise msgspec.ValidationError(f"environment is {environment}, the certificate is for the other one")
+    else:
+        key = load_key(settings.private_key or "")
+        identity = ProviderTokens(key, settings.key_id or "", settings.team_id or "", clock)
+    if not bundle_id:
+        raise msgspec.ValidationError("missing: bundleId, which the certificate does not name")
+    way = gateway(settings.base_url or HOSTS[environment or "production"], settings, context)
+    return ApnsChannel(way, way.pool(settings.connections), bundle_id, identity, clock)
