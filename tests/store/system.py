@@ -169,14 +169,18 @@ class System:
     async def unbind(self, token: str, user: str) -> None:
         await self.devices.unbind(self.app.key, token, user)
 
-    async def push(
-        self, *targets: str, key: str = "key", kind: int = USER, seconds: int = 3600, title: str = "title"
-    ) -> PushReceipt:
-        """Push to `targets`, each under the message key `key`."""
-        return await self.push_map(dict.fromkeys(targets, key), kind=kind, seconds=seconds, title=title)
+    async def push(self, *targets: str, key: str = "key", **options: Any) -> PushReceipt:
+        """Push to `targets`, each under the message key `key`; `options` as of `push_map`."""
+        return await self.push_map(dict.fromkeys(targets, key), **options)
 
     async def push_map(
-        self, keys: dict[str, str], *, kind: int = USER, seconds: int = 3600, title: str = "title"
+        self,
+        keys: dict[str, str],
+        *,
+        kind: int = USER,
+        seconds: int = 3600,
+        title: str = "title",
+        notify_type: str | None = None,
     ) -> PushReceipt:
         form = SimpleForm(
             app_id="app",
@@ -187,6 +191,7 @@ class System:
             title=title,
             content="content",
             target_msgkey=json.dumps(keys),
+            notify_type=notify_type,
         )
         return await self.pushes.push_simple(form, "request")
 

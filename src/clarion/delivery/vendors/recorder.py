@@ -212,7 +212,7 @@ class Recorder:
                     _DROP_TOKEN,
                     id=each.waiting.envelope.device,
                     address=each.waiting.envelope.token,
-                    before=batch.now if since is None else since,
+                    before=batch.now + 1 if since is None else since,
                 )
 
     def _hop(self, batch: Batch, each: Judged) -> Hop:
