@@ -27,6 +27,7 @@ from clarion.delivery.broadcasts import (
     seen,
 )
 from clarion.delivery.broadcasts import inbox as broadcast_inbox
+from clarion.delivery.vendors import claims, recorder
 from clarion.devices import reporting
 from clarion.devices import service as devices
 from clarion.revocation import service as revocation_service
@@ -52,6 +53,8 @@ _LISTS = (
     "kinds",
     "open",
     "unknown",
+    "taken",
+    "ended",
 )
 
 
@@ -70,6 +73,8 @@ def _queries() -> Iterator[tuple[str, Query]]:
         revocations,
         revocation_service,
         trace,
+        claims,
+        recorder,
         devices,
         outbox,
         callback_service,

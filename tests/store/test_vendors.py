@@ -216,6 +216,7 @@ class TestCrashes:
         _, token = await _phone(system)
         system.lines.offer = lambda *_: None  # type: ignore[method-assign]
         await system.push(token, kind=ANDROID)
+        assert (await system.trace(token)).hops[-1].outcome == "vendor_queued"
         again = await system.restarted()
         await again.lines.refill()
         assert vendor.sent == []  # the first process may be at it

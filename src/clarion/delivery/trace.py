@@ -6,15 +6,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import bindparam, select
+from sqlalchemy import Column, bindparam, select
 
 from clarion.clock import Clock
 from clarion.delivery.accept import DEVICE_TYPES, TargetType
 from clarion.delivery.broadcasts.history import History, history
+from clarion.delivery.routing import LINK
 from clarion.delivery.states import OPEN, OUTCOMES, MessageStatus, Outcome, Stage
 from clarion.store.database import Database, Row, Transaction
 from clarion.store.queries import Query
-from clarion.store.schema import devices, hops, messages, tasks
+from clarion.store.schema import deliveries, devices, hops, messages, tasks
 
 
 class TraceHop(msgspec.Struct, frozen=True):
@@ -86,6 +87,24 @@ _DEVICE = Query(
 )
 
 
+def _at_vendor(column: Column[Any]) -> Query:
+    return Query(
+        select(deliveries.c.channel)
+        .select_from(devices.join(deliveries, deliveries.c.device == devices.c.device))
+        .where(
+            devices.c.app == bindparam("app"),
+            column == bindparam("target"),
+            deliveries.c.message == bindparam("message"),
+            deliveries.c.channel != LINK,
+        )
+        .limit(1)
+    )
+
+
+_AT_VENDOR = {True: _at_vendor(devices.c.user_id), False: _at_vendor(devices.c.token)}
+"""Whether a message waits for a vendor, by whether its target is a user."""
+
+
 async def trace(database: Database, clock: Clock, app: int, target: str, msg_key: str) -> Trace | None:
     """The trace of the newest message with this target and key, else of such a broadcast; or None.
 
@@ -99,27 +118,28 @@ async def trace(database: Database, clock: Clock, app: int, target: str, msg_key
 
     now = clock.now_ms()
 
-    async def work(transaction: Transaction) -> tuple[Row, Sequence[Row], Row | None] | History | None:
+    async def work(transaction: Transaction) -> tuple[Row, Sequence[Row], Outcome | None] | History | None:
         found = await transaction.fetch_one(_MESSAGE, app=app, target=target, msg_key=msg_key)
         if found is None:
             return await history(transaction, app, target, msg_key, now)
-        device = await transaction.fetch_one(_DEVICE, app=app, token=target)
-        return found, await transaction.fetch(_HOPS, message=found[0]), device
+        steps = await transaction.fetch(_HOPS, message=found[0])
+        planned = None
+        if not steps:
+            planned = await _planned(transaction, app, target, *found[:3])
+        return found, steps, planned
 
     rows = await database.read(work)
     if rows is None:
         return None
     if isinstance(rows, History):
         return _of_broadcast(rows, target, msg_key)
-    (message, target_type, status, expires_at, task, name, created_at), hop_rows, device = rows
+    (message, _, status, expires_at, task, name, created_at), hop_rows, planned = rows
     current = MessageStatus(status)
     if current in OPEN and expires_at <= now:
         current = MessageStatus.MSG_EXPIRED
     steps = [_hop(created_at, Stage.ACCEPTED, Outcome.ON_DISK)]
-    if not hop_rows:
-        steps.append(
-            _hop(created_at, Stage.PLANNED, _planned(TargetType(target_type), MessageStatus(status), device))
-        )
+    if planned is not None:
+        steps.append(_hop(created_at, Stage.PLANNED, planned))
     steps += _read_hops(hop_rows)
     if current is MessageStatus.MSG_EXPIRED:
         steps.append(_hop(expires_at, Stage.EXPIRED, Outcome.TOO_LATE))
@@ -155,12 +175,20 @@ def _of_broadcast(found: History, target: str, msg_key: str) -> Trace:
     )
 
 
-def _planned(target_type: TargetType, status: MessageStatus, device: Row | None) -> Outcome:
-    if target_type in DEVICE_TYPES:
-        return Outcome.QUEUED if device else Outcome.NO_DEVICE
-    if target_type is TargetType.USER:
-        return Outcome.NO_BINDING if status is MessageStatus.NO_BIND_INFO else Outcome.QUEUED
-    return Outcome.NO_CHANNEL
+async def _planned(
+    transaction: Transaction, app: int, target: str, message: int, target_type: int, status: int
+) -> Outcome:
+    """What was planned for a message of which nothing else is known yet."""
+    kind = TargetType(target_type)
+    if kind not in DEVICE_TYPES and kind is not TargetType.USER:
+        return Outcome.NO_CHANNEL
+    if kind is TargetType.USER and status == MessageStatus.NO_BIND_INFO:
+        return Outcome.NO_BINDING
+    if kind is not TargetType.USER and await transaction.fetch_one(_DEVICE, app=app, token=target) is None:
+        return Outcome.NO_DEVICE
+    query = _AT_VENDOR[kind is TargetType.USER]
+    waiting = await transaction.fetch_one(query, app=app, target=target, message=message)
+    return Outcome.QUEUED if waiting is None else Outcome.VENDOR_QUEUED
 
 
 def _hop(at: int, stage: Stage, outcome: Outcome) -> TraceHop:
