@@ -20,6 +20,8 @@ from aliyunsdkmpaas.request.v20190821 import (
 from tests.sdk.cases import FRESH, Parameters, day
 from tests.support.tenants import APP_ID
 
+USER = "userid1024"
+"""The user of the samples; some say `user1024`, but a device has one user."""
 _APP = {"AppId": APP_ID, "WorkspaceId": "test"}
 _CYCLIC = (
     f'{{"fixedTime":1630303126000,"startTime":{day(0)},"endTime":{day(30)},'
@@ -38,14 +40,12 @@ class Sample(NamedTuple):
 
     Attributes:
         action: what is called.
-        user: whom it is for; a broadcast is for all users.
         parameters: with `FRESH` for the message's key.
         title: of the message that a device gets.
         content: likewise.
     """
 
     action: str
-    user: str
     parameters: Parameters
     title: str
     content: str
@@ -54,7 +54,6 @@ class Sample(NamedTuple):
 SAMPLES = (
     Sample(
         "PushSimple",
-        "user1024",
         {
             **_APP,
             "TaskName": "Test task",
@@ -66,14 +65,13 @@ SAMPLES = (
             "PushStyle": 2,
             "ImageUrls": _pictures("defaultUrl", "oppoUrl", "miuiUrl", "fcmUrl", "iosUrl"),
             "IconUrls": _pictures("defaultUrl", "hmsUrl", "oppoUrl", "miuiUrl"),
-            "TargetMsgkey": json.dumps({"user1024": FRESH}),
+            "TargetMsgkey": json.dumps({USER: FRESH}),
         },
         "Test",
         "Test",
     ),
     Sample(
         "PushTemplate",
-        "userid1024",
         {
             **_APP,
             "TemplateName": "testTemplate",
@@ -81,14 +79,13 @@ SAMPLES = (
             "ExpiredSeconds": 600,
             "TaskName": "templateTest",
             "DeliveryType": 3,
-            "TargetMsgkey": json.dumps({"userid1024": FRESH}),
+            "TargetMsgkey": json.dumps({USER: FRESH}),
         },
         "sample",
         "Hello  Bob. Congratulations to you for winning RMB 200.",
     ),
     Sample(
         "PushMultiple",
-        "userid1024",
         {
             **_APP,
             "DeliveryType": 3,
@@ -96,7 +93,7 @@ SAMPLES = (
             "TemplateName": "testTemplate",
             "TargetMsg": [
                 {
-                    "Target": "userid1024",
+                    "Target": USER,
                     "MsgKey": FRESH,
                     "TemplateKeyValue": json.dumps({"name": "Bob", "money": "200"}),
                 }
@@ -108,7 +105,6 @@ SAMPLES = (
     ),
     Sample(
         "PushBroadcast",
-        "user1024",
         {
             **_APP,
             "DeliveryType": 1,

@@ -13,7 +13,7 @@ from aliyunsdkcore.client import AcsClient
 
 from tests.sdk.cases import APP, BIND, EVERY, FULL, SIMPLE, WINNERS, Ask, Parameters, code_of, day, fill, prepared
 from tests.sdk.python import REGION
-from tests.sdk.samples import PYTHON, SAMPLES, STRATEGY, Sample
+from tests.sdk.samples import PYTHON, SAMPLES, STRATEGY, USER, Sample
 from tests.support.devices import Device, register_many
 from tests.support.server import ServerProcess
 from tests.support.tenants import Tenants
@@ -47,7 +47,7 @@ async def test_python_sample(
 
 @by_sample
 async def test_parameters_of_the_java_sample(ask: Ask, device: Device, sample: Sample) -> None:
-    await bind(ask, device, sample.user)
+    await bind(ask, device, USER)
     msg_key = uuid.uuid4().hex
     answer = await asyncio.to_thread(ask, sample.action, fill(sample.parameters, msg_key))
     assert code_of(answer) == "OK"
