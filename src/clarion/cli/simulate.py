@@ -38,6 +38,9 @@ def simulate(
             show_default=False,
         ),
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Take no keys and accounts but those that the simulators know.")
+    ] = False,
     settings: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="JSON: settings of the simulators by channel.", show_default=False),
@@ -60,7 +63,7 @@ def simulate(
         ours["keys"] = [*ours.get("keys", []), known]
     from clarion.simulators.hall import Hall
 
-    uvloop.run(_simulate(Hall(host=host, port=port, folder=credentials), wanted, as_json=json))
+    uvloop.run(_simulate(Hall(host=host, port=port, folder=credentials, strict=strict), wanted, as_json=json))
 
 
 async def _simulate(hall: Hall, settings: Settings, *, as_json: bool) -> None:

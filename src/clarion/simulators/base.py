@@ -175,8 +175,11 @@ class Surroundings:
         clock: time.
         faults: for the kinds that simulators carry out themselves: `code` and `expired_auth`.
         known: the channel file of an earlier run, whose credentials stay good; empty for new ones.
+        strict: whether a sender's keys and accounts have to be known; else unknown ones are let pass if what they
+            send is well-formed, as nobody can have told the simulator of them. Known ones are always verified.
     """
 
     clock: Clock
     faults: FaultBook
     known: Mapping[str, Any] = field(default_factory=dict)
+    strict: bool = False

@@ -40,6 +40,7 @@ class Hall:
         labels: which simulators; all that there are if None.
         folder: where the authority and the credentials are kept, and found again by a later hall; None for a
             temporary folder.
+        strict: whether senders have to use the credentials in that folder, or others that were registered.
         clock: time.
 
     Attributes:
@@ -57,6 +58,7 @@ class Hall:
         port: int = 0,
         labels: Iterable[str] | None = None,
         folder: Path | None = None,
+        strict: bool = False,
         clock: Clock | None = None,
     ) -> None:
         self._host = host
@@ -71,7 +73,9 @@ class Hall:
         self.faults = FaultBook()
         self.receipts = ReceiptSender()
         self.simulators: dict[str, Simulator] = {
-            label: registry.create(label, Surroundings(self._clock, self.faults, self._credentials.read(label)))
+            label: registry.create(
+                label, Surroundings(self._clock, self.faults, self._credentials.read(label), strict)
+            )
             for label in (registry.available() if labels is None else labels)
         }
         self.urls: dict[str, str] = {}

@@ -41,7 +41,7 @@ SIMULATORS = {
 
 def available() -> list[str]:
     """Labels of the simulators whose module is there."""
-    return [label for label, entry in SIMULATORS.items() if find_spec(entry.module) is not None]
+    return [label for label, entry in SIMULATORS.items() if _is_there(entry.module)]
 
 
 def create(label: str, surroundings: Surroundings) -> Simulator:
@@ -52,3 +52,8 @@ def create(label: str, surroundings: Surroundings) -> Simulator:
     """
     factory: Callable[[Surroundings], Simulator] = import_module(SIMULATORS[label].module).create
     return factory(surroundings)
+
+
+def _is_there(module: str) -> bool:
+    spec = find_spec(module)
+    return spec is not None and spec.origin is not None  # a folder without modules is a package of no origin

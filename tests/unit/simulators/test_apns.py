@@ -26,10 +26,10 @@ ACTIVITY: Mapping[str, Any] = {"timestamp": 1_795_000_000, "event": "update", "c
 class Sender:
     """Sends to a simulator over one connection after another, with a clock to turn."""
 
-    def __init__(self, known: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, known: Mapping[str, Any] | None = None, *, strict: bool = True) -> None:
         self.clock = ManualClock()
         self.faults = FaultBook()
-        self.simulator: ApnsSimulator = create(Surroundings(self.clock, self.faults, known or {}))
+        self.simulator: ApnsSimulator = create(Surroundings(self.clock, self.faults, known or {}, strict))
         self.credentials = self.simulator.credentials("https://push.example")
         self.peer = Peer(http2=True)
         self.token = self.sign()
@@ -287,13 +287,22 @@ def test_keys_may_be_limited(sender: Sender) -> None:
     assert set(reply.headers) == {"apns-id", "apns-unique-id"}
 
 
-def test_unknown_keys_may_be_let_pass(sender: Sender) -> None:
+def test_unknown_keys_are_let_pass_unless_that_is_forbidden() -> None:
+    sender = Sender(strict=False)
     unknown = {"keyId": "ABCDEFGH12", "teamId": "TEAM000002", "privateKey": foreign_key()}
     authorization = f"bearer {provider_token(unknown, sender.clock.now_ms() / 1000)}"
-    assert sender.reason(authorization=authorization) == "InvalidProviderToken"
-    sender.simulator.configure({"strictKeys": False})
-    assert sender.reason(authorization=authorization) == "accepted"
+    reply = sender.send(authorization=authorization)
+    assert reason(reply) == "accepted"
+    assert "not checked" in reply.detail
     assert sender.reason(authorization="bearer a.b.c") == "InvalidProviderToken"
+    sender.simulator.configure({"strictKeys": True})
+    assert sender.reason(authorization=authorization) == "InvalidProviderToken"
+
+
+def test_known_keys_are_always_verified() -> None:
+    sender = Sender(strict=False)
+    forged = provider_token({**sender.credentials, "privateKey": foreign_key()}, sender.clock.now_ms() / 1000)
+    assert sender.reason(authorization=f"bearer {forged}") == "InvalidProviderToken"
 
 
 def test_the_server_may_know_few_topics(sender: Sender) -> None:

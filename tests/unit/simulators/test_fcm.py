@@ -24,10 +24,10 @@ TOKEN = "dK3nT0:APA91b-x_y"
 class Sender:
     """Fetches a token and sends messages."""
 
-    def __init__(self, known: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, known: Mapping[str, Any] | None = None, *, strict: bool = True) -> None:
         self.clock = ManualClock()
         self.faults = FaultBook()
-        self.simulator: FcmSimulator = create(Surroundings(self.clock, self.faults, known or {}))
+        self.simulator: FcmSimulator = create(Surroundings(self.clock, self.faults, known or {}, strict))
         self.credentials = self.simulator.credentials("https://127.0.0.1:9402")
         self.account: dict[str, str] = self.credentials["serviceAccount"]
         self.access = json.loads(self.fetch().body)["access_token"]
@@ -248,6 +248,18 @@ def test_requests_for_a_token_that_are_none(sender: Sender) -> None:
     signed = assertion(sender.account, sender.clock.now_ms() / 1000)
     assert denied({"grant_type": GRANT_TYPE, "assertion": signed[:-8] + "AAAAAAAA"}) == "invalid_grant"
     assert denied({"grant_type": GRANT_TYPE, "assertion": f"{signed}.x"}) == "invalid_grant"
+
+
+def test_unknown_accounts_are_let_pass_unless_that_is_forbidden(known: Mapping[str, Any]) -> None:
+    sender = Sender(known, strict=False)
+    assert json.loads(sender.fetch(alg="HS256").body)["error"] == "invalid_grant"
+    reply = sender.fetch(iss="nobody@example.com")
+    assert "not checked" in reply.detail
+    sender.access = json.loads(reply.body)["access_token"]
+    request = replace(sender.request(FULL), path="/v1/projects/theirs/messages:send")
+    assert json.loads(sender.simulator.handle(request).body)["name"].startswith("projects/theirs/messages/")
+    sender.simulator.configure({"strictKeys": True})
+    assert json.loads(sender.fetch(iss="nobody@example.com").body)["error"] == "invalid_grant"
 
 
 def test_what_the_token_endpoint_gives(sender: Sender) -> None:

@@ -32,7 +32,7 @@ class ApnsSettings(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_
 
     Attributes:
         max_streams: of a connection whose sender has identified itself.
-        strict_keys: whether a provider token's key has to be registered.
+        strict_keys: whether a provider token's key has to be registered; else unknown ones are let pass.
         token_updates: how many new provider tokens a key may show in 20 minutes.
         environment: which of the two gateways this is.
         topics: bundle ids that there are; None for any.
@@ -64,7 +64,7 @@ class ApnsSimulator:
         self._max_streams = DEFAULT_STREAMS
         self._environment = "production"
         self._topics: frozenset[str] | None = None
-        self.tokens = ProviderTokens(self._clock)
+        self.tokens = ProviderTokens(self._clock, strict=surroundings.strict)
         self.tokens.register(KeySettings(self._own["keyId"], self._own["teamId"], self._own["privateKey"]))
 
     def credentials(self, base_url: str) -> dict[str, Any]:
@@ -105,13 +105,13 @@ class ApnsSimulator:
         if self._environment == "sandbox":
             headers["apns-unique-id"] = str(uuid4())
         try:
-            self._check(request, token)
+            note = self._check(request, token)
         except Rejected as rejected:
             reason, detail, since = rejected.reason, rejected.detail, None
         else:
             fault = self._faults.code_fault(self.label, token, path=request.path)
             if fault is None:
-                return Reply(200, b"", headers, tokens)
+                return Reply(200, b"", headers, tokens, detail=note)
             reason, detail, since = fault.code, "a fault", fault.since
             if fault.retry_after is not None:
                 headers["retry-after"] = str(fault.retry_after)
@@ -126,7 +126,8 @@ class ApnsSimulator:
             body["timestamp"] = self._clock.now_ms() if since is None else since
         return Reply(status, msgspec.json.encode(body), headers, tokens, reason, detail)
 
-    def _check(self, request: Received, token: str) -> None:
+    def _check(self, request: Received, token: str) -> str:
+        """Raise what is wrong with a notification; what could not be checked, for people."""
         if not f"{request.path}/".startswith(DEVICE_PATH) or request.query:
             raise Rejected("BadPath", f"not {DEVICE_PATH}…")
         if request.method != "POST":
@@ -143,6 +144,8 @@ class ApnsSimulator:
         if provider is None and notification.push_type == "liveactivity":
             raise Rejected("MissingProviderToken", "live activities are not for senders with a certificate")
         check_payload(request.body, notification.push_type)
+        unknown = provider is not None and provider.key is None
+        return "nobody registered the key, so its signature was not checked" if unknown else ""
 
     def _identify(self, request: Received) -> ProviderToken | None:
         """Who sends: the token that it shows, or None if it is known by its certificate."""

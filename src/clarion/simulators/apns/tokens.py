@@ -6,6 +6,7 @@ Source: Apple, "Establishing a token-based connection to APNs".
 from __future__ import annotations
 
 import binascii
+import re
 from base64 import urlsafe_b64decode
 from collections import defaultdict, deque
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ SKEW_SECONDS = 300
 MAX_KNOWN = 10_000
 
 _SIGNATURE_BYTES = 64
+_NAME = re.compile(r"[A-Za-z0-9]{10}")
 _ECDSA = ec.ECDSA(hashes.SHA256())
 
 
@@ -80,12 +82,12 @@ class ProviderTokens:
     """Judges the tokens that senders show, and how often they show new ones.
 
     Attributes:
-        strict: whether the key has to be known; else any well-formed token will do.
+        strict: whether a key has to be registered; else the well-formed tokens of others are let pass, unverified.
         updates: how many new tokens a key may show within `UPDATE_SECONDS`.
     """
 
-    def __init__(self, clock: Clock) -> None:
-        self.strict = True
+    def __init__(self, clock: Clock, *, strict: bool) -> None:
+        self.strict = strict
         self.updates = 1
         self._clock = clock
         self._keys: dict[tuple[str, str], tuple[KeySettings, ec.EllipticCurvePublicKey]] = {}
@@ -98,7 +100,12 @@ class ProviderTokens:
         Raises:
             ValueError: it is no key of the curve P-256.
         """
-        self._keys[key.team_id, key.key_id] = key, public_key(key.key)
+        name = key.team_id, key.key_id
+        self._keys[name] = key, public_key(key.key)
+        unchecked = [text for text, known in self._good.items() if (known.team_id, known.key_id) == name]
+        for text in unchecked:
+            del self._good[text]
+        self._shown.pop(name, None)
 
     def check(self, token: str) -> ProviderToken:
         """Judge a token.
@@ -117,6 +124,8 @@ class ProviderTokens:
             self._good[token] = known
         else:
             self._check_age(known, now)
+        if known.key is None and self.strict:
+            raise Rejected("InvalidProviderToken", f"no key {known.key_id} of a team {known.team_id} is registered")
         return known
 
     def expire(self, token: str) -> None:
@@ -141,8 +150,8 @@ class ProviderTokens:
         key, public = self._keys.get((claims.iss, header.kid), (None, None))
         if public is not None:
             _verify(public, signature, f"{parts[0]}.{parts[1]}".encode())
-        elif self.strict:
-            raise Rejected("InvalidProviderToken", f"no key {header.kid!r} of a team {claims.iss!r} is registered")
+        elif not (_NAME.fullmatch(claims.iss) and _NAME.fullmatch(header.kid)):
+            raise Rejected("InvalidProviderToken", "ids of teams and keys have 10 letters and digits")
         return ProviderToken(claims.iss, header.kid, claims.iat, key)
 
     def _check_age(self, token: ProviderToken, now: float) -> None:
@@ -152,6 +161,8 @@ class ProviderTokens:
             raise Rejected("InvalidProviderToken", "of the future")
 
     def _count(self, token: ProviderToken, now: float) -> None:
+        if len(self._shown) >= MAX_KNOWN:
+            self._shown.clear()
         shown = self._shown[token.team_id, token.key_id]
         while shown and shown[0] <= now - UPDATE_SECONDS:
             shown.popleft()

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from msgspec import UNSET, UnsetType
 
 from clarion.simulators.base import Received, Reply, Surroundings, json_reply
 from clarion.simulators.faults import FaultKind
@@ -27,8 +28,10 @@ class FcmSettings(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_f
 
     Attributes:
         service_accounts: key files to know besides those that are.
+        strict_keys: whether an account has to be known; else unknown ones are let pass, for any project.
     """
 
+    strict_keys: bool | UnsetType = UNSET
     service_accounts: list[ServiceAccount] = []
 
 
@@ -45,7 +48,7 @@ class FcmSimulator:
     def __init__(self, surroundings: Surroundings) -> None:
         self._clock = surroundings.clock
         self._faults = surroundings.faults
-        self.oauth = TokenEndpoint(self._clock)
+        self.oauth = TokenEndpoint(self._clock, strict=surroundings.strict)
         self._own = _own_account(surroundings.known.get("serviceAccount"))
         self.oauth.register(msgspec.convert(self._own, ServiceAccount))
 
@@ -66,6 +69,8 @@ class FcmSimulator:
             raise ValueError(str(error)) from error
         for account in wanted.service_accounts:
             self.oauth.register(account)
+        if wanted.strict_keys is not UNSET:
+            self.oauth.strict = wanted.strict_keys
 
     def handle(self, request: Received) -> Reply:
         """Answer a request for a token or a message."""
@@ -98,6 +103,8 @@ class FcmSimulator:
         owner = self.oauth.project_of(token) if scheme.lower() == "bearer" else None
         if owner is None:
             raise Rejected("UNAUTHENTICATED")
+        if not owner:
+            return found[1]
         if found[1] not in self.oauth.projects:
             raise Rejected("NOT_FOUND")
         if found[1] != owner:
