@@ -1,0 +1,216 @@
+"""Sending through the SMS service: one call for many numbers, each with a signature of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from uuid import uuid4
+
+from clarion.channels.base import (
+    Accepted,
+    Check,
+    ConfigError,
+    Envelope,
+    InvalidToken,
+    NotRecallable,
+    PayloadError,
+    RateLimited,
+    RecallOutcome,
+    Retry,
+    SendOutcome,
+    Unknown,
+    VendorCopy,
+)
+from clarion.channels.batching import Underway, bounded, chunked, grouped
+from clarion.channels.http import HttpAnswer, HttpClient, HttpFailure
+from clarion.channels.outcomes import VENDOR_ZONE
+from clarion.channels.sms.errors import DENIED, OF_A_NUMBER, OF_A_SIGNATURE, OF_PARAMS, TAKEN, judged, said
+from clarion.channels.sms.payload import MAX_BATCH, MAX_NUMBERS, VERSION, Item, Text, parameters, text_of
+from clarion.channels.sms.phones import normalised
+from clarion.channels.sms.settings import BASE_URL, SmsSettings
+from clarion.channels.sms.signature import signed
+from clarion.clock import Clock
+
+_AT_ONCE = 8
+_CLOSE_SECONDS = 5.0
+_WORTH_A_CALL = 20
+"""So many numbers with one text get a call of their own, also where there are other texts."""
+_WORTH_A_BATCH = 10
+"""Fewer different texts go one by one: the service is slower with batches, and it may be a one-time password."""
+
+_NO_NUMBER = InvalidToken(None, "isv.MOBILE_NUMBER_ILLEGAL", "this is no phone number; it was not sent")
+_NOT_RECALLABLE = NotRecallable("", "a short message cannot be taken back")
+_NOBODY = "13000000000"
+"""Whose messages a check asks for; there are hardly any, and none is shown."""
+
+
+class SmsChannel:
+    """The way of one app to the SMS service (`VendorChannel`). A token is a phone number.
+
+    Args:
+        settings: of the channel file.
+        clock: for timestamps and limits.
+        seconds: for one call.
+        nonce: gives a new text for each call, also for one that is tried again.
+
+    Attributes:
+        batch: how many envelopes are best handed over at once.
+    """
+
+    batch = MAX_NUMBERS
+
+    def __init__(
+        self,
+        settings: SmsSettings,
+        clock: Clock,
+        *,
+        seconds: float = 15.0,
+        nonce: Callable[[], str] = lambda: str(uuid4()),
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._nonce = nonce
+        self._http = HttpClient(
+            settings.base_url or BASE_URL,
+            ca_file=settings.ca_file,
+            proxy=settings.proxy,
+            seconds=seconds,
+            connections=4 * _AT_ONCE,
+        )
+        self._underway = Underway()
+
+    async def send(self, envelopes: Sequence[Envelope]) -> list[SendOutcome]:
+        """Send; an outcome for each envelope. A number that comes twice with one push gets one message."""
+        outcomes: list[SendOutcome] = [Unknown()] * len(envelopes)
+        groups = _groups(envelopes, outcomes)
+        calls = [
+            partial(self._deliver, items, outcomes)
+            for same in grouped(groups, lambda group: group[0].text.template_code).values()
+            for items in _calls(same)
+        ]
+        with self._underway:
+            await bounded(calls, _AT_ONCE)
+        return outcomes
+
+    async def recall(self, copies: Sequence[VendorCopy]) -> Sequence[RecallOutcome]:
+        """Nothing can be taken back."""
+        return [_NOT_RECALLABLE] * len(copies)
+
+    async def check(self) -> Check:
+        """Ask what was sent to a number today, which sends nothing and costs nothing."""
+        today = datetime.fromtimestamp(self._clock.now_ms() / 1000, VENDOR_ZONE).strftime("%Y%m%d")
+        query = {"PhoneNumber": _NOBODY, "SendDate": today, "PageSize": "1", "CurrentPage": "1"}
+        with self._underway:
+            answer = await self._call({"Action": "QuerySendDetails", "Version": VERSION, **query})
+        host, key = self._http.host, self._settings.access_key_id
+        outcome = judged(answer, self._clock, self._private(()))
+        code = "" if isinstance(answer, HttpFailure) else said(answer)[0]
+        if code == TAKEN:
+            return Check(ok=True, text=f"{host} takes the access key {key}")
+        if code in DENIED:
+            return Check(
+                ok=True, text=f"{host} knows the access key {key}; it may not query, so more was not tried"
+            )
+        match outcome:
+            case RateLimited(_, code, text):
+                return Check(ok=True, text=f"{host} limits the rate now: {code} {text}")
+            case ConfigError(code, text) | PayloadError(code, text) | InvalidToken(_, code, text):
+                return Check(ok=False, text=f"{host} refuses the access key {key}: {code} {text}")
+            case Accepted():
+                return Check(ok=True, text=f"{host} takes the access key {key}")
+            case Retry(_, code, text) | Unknown(code, text):
+                return Check(ok=False, text=f"{host} cannot be asked: {code} {text}", reached=False)
+
+    async def close(self) -> None:
+        """Finish what is under way for a few seconds, and close all connections."""
+        await self._underway.ended(_CLOSE_SECONDS)
+        await self._http.close()
+
+    async def _deliver(self, items: Sequence[Item], outcomes: list[SendOutcome]) -> None:
+        for item, outcome in zip(items, await self._told_apart(items), strict=True):
+            for place in item.places:
+                outcomes[place] = outcome
+
+    async def _told_apart(self, items: Sequence[Item]) -> list[SendOutcome]:
+        """Send with one call; one that is refused for one message was not carried out, and is halved."""
+        answer = await self._call(parameters(items, self._settings.extend_code))
+        outcome = judged(answer, self._clock, self._private(item.number for item in items))
+        if len(items) == 1 or not _of_some(outcome, items):
+            return [outcome] * len(items)
+        middle = len(items) // 2
+        parts = await asyncio.gather(self._told_apart(items[:middle]), self._told_apart(items[middle:]))
+        return [*parts[0], *parts[1]]
+
+    async def _call(self, wanted: dict[str, str]) -> HttpAnswer | HttpFailure:
+        now = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
+        common = {
+            "Format": "JSON",
+            "RegionId": self._settings.region,
+            "AccessKeyId": self._settings.access_key_id,
+            "SignatureMethod": "HMAC-SHA1",
+            "SignatureVersion": "1.0",
+            "SignatureNonce": self._nonce(),
+            "Timestamp": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        return await self._http.post_form(
+            "/", signed("POST", {**common, **wanted}, self._settings.access_key_secret)
+        )
+
+    def _private(self, numbers: Iterable[str]) -> tuple[str, ...]:
+        return (self._settings.access_key_secret, *numbers)
+
+
+def _groups(envelopes: Sequence[Envelope], outcomes: list[SendOutcome]) -> list[list[Item]]:
+    """The numbers of each text; of what cannot be sent, the outcome is written down."""
+    groups = []
+    places = grouped(range(len(envelopes)), lambda place: (id(envelopes[place].content), envelopes[place].task))
+    for same in places.values():
+        first = envelopes[same[0]]
+        text = text_of(first.content.sms, first.task)
+        items = []
+        for number, where in grouped(same, lambda place: normalised(envelopes[place].token)).items():
+            if isinstance(text, Text) and number is not None:
+                items.append(Item(text, number, where))
+                continue
+            for place in where:
+                outcomes[place] = text if isinstance(text, PayloadError) else _NO_NUMBER
+        groups.append(items)
+    return [group for group in groups if group]
+
+
+def _of_some(outcome: SendOutcome, items: Sequence[Item]) -> bool:
+    """Whether a call may have been refused for some of its messages, and others be good."""
+    code = getattr(outcome, "code", "")
+    if code in OF_A_NUMBER:
+        return True
+    if code in OF_PARAMS:
+        return any(item.text is not items[0].text for item in items)
+    return code in OF_A_SIGNATURE and any(item.text.sign_name != items[0].text.sign_name for item in items)
+
+
+def _calls(groups: Sequence[list[Item]]) -> list[Sequence[Item]]:
+    """Which items of one template go with one call."""
+    calls: list[Sequence[Item]] = []
+    mixed: list[Item] = []
+    for group in groups:
+        if len(groups) == 1 or len(group) >= _WORTH_A_CALL:
+            calls += chunked(group, MAX_NUMBERS)
+        else:
+            mixed += group
+    return calls + chunked(mixed, 1 if len(mixed) < _WORTH_A_BATCH else MAX_BATCH)
+
+
+def open_channel(settings: SmsSettings, clock: Clock, *, seconds: float = 15.0) -> SmsChannel:
+    """The channel of an app.
+
+    Args:
+        settings: of the channel file.
+        clock: for timestamps and limits.
+        seconds: for one call.
+
+    Raises:
+        OSError: `caFile` cannot be read, or holds no certificates.
+    """
+    return SmsChannel(settings, clock, seconds=seconds)
