@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from clarion.clock import ManualClock
+from clarion.delivery.broadcasts.courier import Courier
+from clarion.delivery.broadcasts.log import OpenLog
+from clarion.delivery.broadcasts.notes import Notes
 from clarion.delivery.ledger import EventKind
 from clarion.delivery.series import Mark
 from clarion.store.database import Database
 from tests.store.broadcasting import acknowledge, announce, arrived, crowd, figures, frames, pages, planned, planner
-from tests.store.system import System
+from tests.store.system import FakeConnections, System
 
 DAY = 24 * 3600.0
 
@@ -111,6 +115,27 @@ async def test_a_revocation_while_pages_are_being_written(system: System) -> Non
     assert 0 < handed < 6000
     assert len(system.connections.delivered) == handed
     assert await figures(system, task) == (len(await planned(system, task)), 0, 0, 0, 0)
+
+
+async def test_the_rest_of_a_page_is_not_offered_once_it_is_revoked(system: System) -> None:
+    numbers = await crowd(system, 500)
+    task = await announce(system)
+    log = OpenLog(system.database, system.clock)
+    await log.refresh()
+
+    class Revoking(FakeConnections):
+        def broadcast(self, devices: Iterable[int], message: int, frame: bytes) -> int:
+            entry = log.get(task)
+            assert entry is not None
+            log.put([entry._replace(revocation=task + 1)])
+            return super().broadcast(devices, message, frame)
+
+    connections = Revoking()
+    connections.connected = set(numbers)
+    step = await planner(system).take_step(task)
+    assert step is not None
+    await Courier(system.database, log, connections, Notes()).hand_over(step)
+    assert 0 < len(connections.delivered) < 500
 
 
 async def test_an_ack_that_was_on_its_way_is_answered_with_the_recall(system: System) -> None:

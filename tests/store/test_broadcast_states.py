@@ -153,11 +153,11 @@ class Broadcasting(RuleBasedStateMachine):
             while not broadcast.done and broadcast.recall_until is None:
                 self.page(broadcast)
 
-    @rule(place=st.integers(0, MOST_DEVICES), most=st.integers(1, 3))
-    def acknowledge(self, place: int, most: int) -> None:
+    @rule(place=st.integers(0, MOST_DEVICES), skip=st.integers(0, 2), most=st.integers(1, 3))
+    def acknowledge(self, place: int, skip: int, most: int) -> None:
         place %= len(self.devices)
         device = self.devices[place][0]
-        owed = self.run(frames(self.system, device))[:most]
+        owed = self.run(frames(self.system, device))[skip : skip + most]
 
         async def ack() -> None:
             await self.system.inbox.acked(device, [wire_id for _, wire_id in owed])

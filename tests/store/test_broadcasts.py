@@ -344,6 +344,16 @@ async def test_a_report_that_is_faster_than_the_ack_of_a_device_that_joined(syst
     assert await figures(system, task) == (1, 1, 1, 1, 0)
 
 
+async def test_a_report_before_the_page_is_not_taken(system: System) -> None:
+    """An honest device cannot know of the broadcast yet."""
+    (device,) = await crowd(system, 1)
+    task = await announce(system)
+    await system.reports.reported(device, task, EventKind.OPEN)
+    await system.broadcasts.write_pages()
+    assert await figures(system, task) == (1, 0, 0, 0, 0)
+    assert await frames(system, device) == [("push", task)]
+
+
 async def test_a_stranger_has_nothing_to_report(system: System) -> None:
     other = await system.tenants.create_app("other", "ws")
     (member,) = await crowd(system, 1)
@@ -383,6 +393,18 @@ async def test_a_device_is_not_compared_again_with_what_is_settled(system: Syste
     assert await _seen(system, device) == second
     await system.unbind(token, f"user-{device}")
     assert await _seen(system, device) == 0
+
+
+async def test_what_comes_after_something_unsettled_stays_open(system: System) -> None:
+    (device,) = await crowd(system, 1)
+    first, second = await announce(system, "a"), await announce(system, "b")
+    await system.broadcasts.write_pages()
+    await acknowledge(system, second, [device])
+    system.clock.advance(100)
+    assert await system.inbox.owed(device, first, 100) == []  # the second page of what it asks for
+    assert await frames(system, device) == [("push", first)]
+    await system.broadcasts.keep_up()
+    assert await frames(system, device) == [("push", first)]
 
 
 async def test_a_bind_is_not_undone_by_a_cursor_that_was_read_before_it(system: System) -> None:
