@@ -290,3 +290,27 @@ class TestCrashes:
         await system.lines.refill()
         assert vendor.sent == []
         assert await system.status(token) == MessageStatus.REVOKED
+
+
+class TestChanges:
+    async def test_what_waits_for_a_channel_that_is_gone_goes_to_the_link(self, system: System) -> None:
+        system.channels.set_up(system.app.key, "hms")
+        device, token = await _phone(system)
+        system.lines.offer = lambda *_: None  # type: ignore[method-assign]
+        await system.push(token, kind=ANDROID)
+        system.channels.vendors.clear()
+        await system.lines.refill()
+        assert await _owed(system) == [("hms", 0)]  # a process may be at it
+        system.clock.advance(LEASE_MS / 1000 + 1)
+        await system.lines.refill()
+        assert await _owed(system) == [("link", 0)]
+        assert device in system.connections.woken
+
+    async def test_new_settings_are_used_at_once(self, system: System) -> None:
+        old, _ = await _pushed(system, Accepted("old"))
+        new = system.channels.set_up(system.app.key, "hms")
+        await system.lines.refill()
+        _, token = await _phone(system)
+        await system.push(token, kind=ANDROID)
+        await _settled(system)
+        assert (len(old.sent), len(new.sent)) == (1, 1)

@@ -56,15 +56,23 @@ class FakeChannels:
 
     def __init__(self) -> None:
         self.vendors: dict[LineName, FakeVendor] = {}
+        self.known: set[int] = set()
         self.revision = 0
 
     def set_up(self, app: int, channel: str) -> FakeVendor:
         self.revision += 1
+        self.known.add(app)
         vendor = self.vendors[LineName(app, channel)] = FakeVendor()
         return vendor
 
     def channels(self, app: int) -> frozenset[str]:
         return frozenset(name.channel for name in self.vendors if name.app == app)
+
+    def apps(self) -> Iterable[int]:
+        return self.known
+
+    def revision_of(self, name: LineName) -> int | None:
+        return self.revision if name in self.vendors else None
 
     def configured(self) -> Iterable[LineName]:
         return list(self.vendors)

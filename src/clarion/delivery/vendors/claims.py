@@ -18,6 +18,9 @@ from clarion.store.database import Transaction
 from clarion.store.queries import Query
 from clarion.store.schema import DUE_FROM_VENDORS, deliveries, devices, messages, tasks
 
+STEP_ROWS = 500
+"""Most rows that one step moves."""
+
 _DUE = Query(
     select(deliveries.c.device, deliveries.c.message)
     .where(
@@ -80,6 +83,30 @@ _ENVELOPES = Query(
 )
 
 
+_ABANDON = Query(
+    lambda terms: (
+        select(deliveries.c.device, deliveries.c.message)
+        .where(
+            text(DUE_FROM_VENDORS),
+            deliveries.c.app == bindparam("app"),
+            ~terms.any_of(deliveries.c.channel, "configured"),
+            deliveries.c.leased_until <= bindparam("now"),
+        )
+        .limit(STEP_ROWS)
+        .with_for_update(skip_locked=True)
+    ),
+    lists=("configured",),
+)
+_ABANDONED = Query(
+    lambda terms: (
+        update(deliveries)
+        .values(channel=Channel.LINK.label, owner=None, leased_until=0)
+        .where(terms.pair_of(deliveries.c.device, deliveries.c.message, "pairs"))
+    ),
+    pairs=("pairs",),
+)
+
+
 class Claim(NamedTuple):
     """What a line asks for.
 
@@ -126,3 +153,27 @@ async def _claim(transaction: Transaction, asked: Claim) -> list[Waiting]:
         # The device's token was forgotten meanwhile, or it expired, which the sweep will notice.
         await transaction.execute(TO_LINK, pairs=sorted(lost), by=asked.owner)
     return found
+
+
+class Abandon(NamedTuple):
+    """An app and the channels that it has: deliveries through others shall go over to the own link. `now`: ms."""
+
+    app: int
+    configured: Sequence[str]
+    now: int
+
+
+async def abandon(transaction: Transaction, batch: Sequence[Abandon]) -> list[frozenset[int]]:
+    """Let deliveries through channels that are gone go over to the own link, `STEP_ROWS` at a time; their devices.
+
+    A handler for `GroupWriter.submit`.
+    """
+    return [await _abandon(transaction, each) for each in batch]
+
+
+async def _abandon(transaction: Transaction, asked: Abandon) -> frozenset[int]:
+    rows = await transaction.fetch(_ABANDON, app=asked.app, configured=list(asked.configured), now=asked.now)
+    pairs = [(device, message) for device, message in rows]
+    if pairs:
+        await transaction.execute(_ABANDONED, pairs=pairs)
+    return frozenset(device for device, _ in pairs)

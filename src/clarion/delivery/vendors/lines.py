@@ -11,9 +11,10 @@ import structlog
 
 from clarion.channels.base import Envelope, SendOutcome, VendorChannel
 from clarion.clock import Clock
+from clarion.delivery.accept import LEASE_MS
 from clarion.delivery.connections import Connections
 from clarion.delivery.series import PushKind
-from clarion.delivery.vendors.claims import Claim, claim
+from clarion.delivery.vendors.claims import Abandon, Claim, abandon, claim
 from clarion.delivery.vendors.lanes import LANE_OF, Lane
 from clarion.delivery.vendors.line import Line, LineLimits, Waiting
 from clarion.delivery.vendors.recorder import Batch, Judged, Recorder
@@ -23,6 +24,7 @@ from clarion.store.group import GroupWriter
 
 log = structlog.get_logger(__name__)
 
+_CLOSE_SECONDS = 30.0
 REFILL = 500
 """Most deliveries that are leased for a line in one transaction."""
 
@@ -37,9 +39,12 @@ class LineName(NamedTuple):
 class ChannelSource(Protocol):
     """The channels that apps have set up."""
 
-    @property
-    def revision(self) -> int:
-        """Grows when any of them may have changed."""
+    def apps(self) -> Iterable[int]:
+        """Internal numbers of all apps."""
+        ...
+
+    def revision_of(self, name: LineName) -> int | None:
+        """Grows when a channel is changed; None when it is not to be used (any more)."""
         ...
 
     def configured(self) -> Iterable[LineName]:
@@ -93,7 +98,10 @@ class Lines:
         self._random = rng or random.Random()  # noqa: S311 - spreads load, hides nothing
         self._lines: dict[LineName, Line] = {}
         self._opening: dict[LineName, asyncio.Task[Line | None]] = {}
-        self._revision = -1
+        self._revisions: dict[LineName, int | None] = {}
+        self._configured: frozenset[LineName] | None = None
+        self._abandon_until = 0  # leases that were held when a channel went end by then, ms
+        self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
 
     def offer(self, app: int, channel: str, kind: PushKind, envelopes: Sequence[Envelope], until: int) -> None:
@@ -135,17 +143,29 @@ class Lines:
         for task in self._opening.values():
             task.cancel()
         lines, self._lines = self._lines, {}
-        await asyncio.gather(*(line.close(seconds) for line in lines.values()))
+        await asyncio.gather(*self._closing, *(line.close(seconds) for line in lines.values()))
 
     async def _renew(self) -> None:
-        """Close lines whose settings may have changed; they are opened again when they are needed."""
-        if self._revision == self._source.revision:
-            return
-        self._revision = self._source.revision
-        old, self._lines = self._lines, {}
-        for line in old.values():
+        """Close lines whose settings have changed."""
+        for name in [name for name in self._lines if self._source.revision_of(name) != self._revisions.get(name)]:
             # What it holds is still leased, and comes back when the lease ends.
-            asyncio.get_running_loop().create_task(line.close(30.0))
+            closing = asyncio.get_running_loop().create_task(self._lines.pop(name).close(_CLOSE_SECONDS))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+        configured = frozenset(self._source.configured())
+        if configured != self._configured:
+            self._configured = configured
+            self._abandon_until = self._now() + 2 * LEASE_MS
+        if self._now() <= self._abandon_until:
+            await self._abandon(configured)
+
+    async def _abandon(self, configured: frozenset[LineName]) -> None:
+        """Let what waits for a channel that is gone go over to the own link, once nobody has it leased."""
+        for app in self._source.apps():
+            labels = sorted(name.channel for name in configured if name.app == app)
+            while moved := await self._writer.submit(abandon, Abandon(app, labels, self._now())):
+                for device in moved:
+                    self._connections.wake(device)
 
     def _open_soon(self, name: LineName) -> asyncio.Task[Line | None]:
         task = self._opening.get(name)
@@ -155,6 +175,7 @@ class Lines:
 
     async def _open(self, name: LineName) -> Line | None:
         try:
+            revision = self._source.revision_of(name)
             vendor = await self._source.open(name)
             if vendor is None:
                 return None
@@ -164,6 +185,7 @@ class Lines:
 
             line = Line(f"{name.app}/{name.channel}", vendor, record, self._clock, self._limits)
             self._lines[name] = line
+            self._revisions[name] = revision
             return line
         finally:
             self._opening.pop(name, None)
