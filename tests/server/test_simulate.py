@@ -24,6 +24,7 @@ from tests.unit.simulators.wire import DEVICE, connected, provider_token
 
 pytestmark = pytest.mark.real_process
 
+FEW = ("--port", "0", "--channels", "apns, fcm")
 BODY = b'{"aps":{"alert":"a"}}'
 
 
@@ -93,7 +94,15 @@ async def test_ports_and_keys_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "AuthKey.p8").write_bytes(pem)
     (tmp_path / "settings.json").write_text('{"apns": {"maxStreams": 3}}')
     port = free_address().port
-    arguments = ["--strict", "--port", str(port), "--settings", str(tmp_path / "settings.json")]
+    arguments = [
+        "--strict",
+        "--channels",
+        "apns,fcm",
+        "--port",
+        str(port),
+        "--settings",
+        str(tmp_path / "settings.json"),
+    ]
     arguments += [
         "--apns-key",
         str(tmp_path / "AuthKey.p8"),
@@ -119,7 +128,7 @@ def test_what_cannot_be_done(tmp_path: Path) -> None:
 
     def complaint(text: str) -> str:
         settings.write_text(text)
-        done = run_clarion(tmp_path / "data", "simulate", "--port", "0", "--settings", str(settings))
+        done = run_clarion(tmp_path / "data", "simulate", *FEW, "--settings", str(settings))
         assert done.returncode == 1
         assert "Traceback" not in done.stderr
         return done.stderr
@@ -127,5 +136,7 @@ def test_what_cannot_be_done(tmp_path: Path) -> None:
     assert "settings.json" in complaint("{")
     assert "nobody" in complaint('{"nobody": {}}')
     assert "maxStreams" in complaint('{"apns": {"maxStreams": 0}}')
-    missing = run_clarion(tmp_path / "data", "simulate", "--port", "0", "--apns-key", str(tmp_path / "none"))
+    missing = run_clarion(tmp_path / "data", "simulate", *FEW, "--apns-key", str(tmp_path / "none"))
+    unknown = run_clarion(tmp_path / "data", "simulate", "--channels", "nobody")
+    assert (unknown.returncode, "'nobody'" in unknown.stderr) == (1, True)
     assert (missing.returncode, "No such file" in missing.stderr) == (1, True)

@@ -13,6 +13,7 @@ import typer
 import uvloop
 
 from clarion.cli.context import Json, fail, out, print_json, print_table
+from clarion.simulators.registry import SIMULATORS
 
 if TYPE_CHECKING:
     from clarion.simulators.hall import Hall
@@ -30,6 +31,10 @@ def simulate(
         ),
     ] = 9400,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    channels: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="Which vendors (default: all that there are).", show_default=False),
+    ] = None,
     credentials: Annotated[
         Path | None,
         typer.Option(
@@ -56,6 +61,10 @@ def simulate(
     json: Json = False,
 ) -> None:
     """Simulate the vendors' gateways until SIGTERM or Ctrl-C."""
+    labels = None if channels is None else [label.strip() for label in channels.split(",")]
+    unknown = [label for label in labels or () if label not in SIMULATORS]
+    if unknown:
+        fail(f"there is no simulator {unknown[0]!r}; there are {', '.join(SIMULATORS)}")
     wanted = _settings(settings)
     if key is not None:
         known = {"keyId": key_id, "teamId": team_id, "key": _read(key).decode("utf-8", "replace")}
@@ -63,7 +72,11 @@ def simulate(
         ours["keys"] = [*ours.get("keys", []), known]
     from clarion.simulators.hall import Hall
 
-    uvloop.run(_simulate(Hall(host=host, port=port, folder=credentials, strict=strict), wanted, as_json=json))
+    uvloop.run(
+        _simulate(
+            Hall(host=host, port=port, labels=labels, folder=credentials, strict=strict), wanted, as_json=json
+        )
+    )
 
 
 async def _simulate(hall: Hall, settings: Settings, *, as_json: bool) -> None:
