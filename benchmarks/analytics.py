@@ -21,9 +21,9 @@ from tests.store.servers import PostgresqlServer
 from benchmarks.figures import BenchmarkFailed, Figure, number, percentile, run_script, stage
 from benchmarks.pushes import closed_loop, rpc_request
 from benchmarks.server import APP_ID, CLIENT_CORE, WORKSPACE_ID, BenchServer, pinned, running_server
-from clarion.app import Foundation
 from clarion.channels.registry import Channel, Platform
 from clarion.delivery.series import CODE_BITS, PushKind, Series
+from clarion.foundation import Foundation
 from clarion.ids import first_id_at
 from clarion.store.database import Transaction
 from clarion.store.queries import Insert

@@ -24,12 +24,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from benchmarks.figures import BenchmarkFailed, stage
-from clarion.app import Foundation, open_foundation
 from clarion.channels.registry import Platform
 from clarion.delivery.binding import Binder
 from clarion.delivery.ledger import Ledger
 from clarion.devices.model import Registration
 from clarion.devices.service import DeviceService
+from clarion.foundation import Foundation, open_foundation
 from clarion.ids import IdGenerator
 from clarion.link.hub import Hub
 from clarion.settings import PREFIX, load_settings

@@ -19,12 +19,13 @@ from typing import Any, cast
 import msgspec
 from tests.sdk.cases import success_code
 
-from clarion.app import Foundation, Server
+from clarion.app import Server
 from clarion.clock import SystemClock
 from clarion.delivery.broadcasts.model import MOVES as BROADCAST_MOVES
 from clarion.delivery.broadcasts.model import BroadcastState
 from clarion.delivery.states import MOVES as MESSAGE_MOVES
 from clarion.delivery.states import OPEN, MessageStatus, Outcome, Stage
+from clarion.foundation import Foundation
 from clarion.link.protocol import Failure
 from clarion.link.session import MOVES as SESSION_MOVES
 from clarion.link.session import State

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -13,7 +11,7 @@ import structlog
 from clarion.analytics.service import AnalyticsService
 from clarion.callbacks.outbox import Outbox
 from clarion.callbacks.sender import Sender
-from clarion.clock import Clock, SystemClock
+from clarion.channels.registry import Channel
 from clarion.delivery.accept import Acceptance
 from clarion.delivery.binding import Binder
 from clarion.delivery.broadcasts.broadcaster import Broadcasts
@@ -24,11 +22,14 @@ from clarion.delivery.maintenance import Maintenance
 from clarion.delivery.recalls import Recalls
 from clarion.delivery.reports import Reports
 from clarion.delivery.revocations import Revocations
+from clarion.delivery.vendors.lines import Lines, VendorRecaller
+from clarion.delivery.vendors.recorder import Recorder
 from clarion.devices.reporting import DeviceReporting
 from clarion.devices.service import DeviceService
 from clarion.failures import ConfigurationError, StoreUnavailable
+from clarion.foundation import Foundation, claim_data_directory
 from clarion.ids import IdGenerator
-from clarion.jobs import Jobs, background_jobs, broadcast_jobs, process_name, schedule_jobs
+from clarion.jobs import Jobs, background_jobs, broadcast_jobs, process_name, schedule_jobs, vendor_job
 from clarion.link.gateway import StoreBackend
 from clarion.link.hub import Hub
 from clarion.link.limits import LinkLimits
@@ -51,16 +52,13 @@ from clarion.pushes.service import PushService
 from clarion.revocation.service import RevocationService
 from clarion.schedules.scheduler import Scheduler
 from clarion.schedules.service import ScheduleService
-from clarion.settings import PartOfServer, Settings
-from clarion.store.database import Database
+from clarion.settings import PartOfServer
 from clarion.store.facts import answers, largest_id
 from clarion.store.group import GroupWriter
 from clarion.store.nonces import NonceJournal, stored_nonces
-from clarion.store.opening import open_database
 from clarion.templates.service import TemplateService
-from clarion.tenants.directory import Directory
-from clarion.tenants.service import TenantService, installation_secrets
-from clarion.vault import Vault, load_master_key
+from clarion.tenants.channels import ChannelSettingsService
+from clarion.tenants.ways import Ways
 from clarion.web.application import Application
 from clarion.web.device_calls import DeviceCalls, LinkAddress
 from clarion.web.device_reports import DeviceReports
@@ -70,74 +68,9 @@ from clarion.web.tls import server_tls
 
 log = structlog.get_logger(__name__)
 
-LOCK_FILE = "server.lock"
 _NONCE_SECONDS = 1800
 _LINK_SPREAD_SECONDS = 2.0
 _CALLBACK_DRAIN_SECONDS = 2.0  # a call that is cut off is made again
-
-
-@dataclass(frozen=True, slots=True)
-class Foundation:
-    """What every command needs: the database and the vault that opens its secrets."""
-
-    settings: Settings
-    clock: Clock
-    database: Database
-    vault: Vault
-    nonce_key: bytes = field(repr=False)
-
-    @property
-    def tenants(self) -> TenantService:
-        """Changes to apps and keys."""
-        return TenantService(self.database, self.vault, self.clock)
-
-    @property
-    def directory(self) -> Directory:
-        """A directory of its own, empty until it is refreshed."""
-        return Directory(self.database, self.vault, self.clock)
-
-
-async def open_foundation(settings: Settings, clock: Clock | None = None) -> Foundation:
-    """Open the data directory and the database, making both on first use.
-
-    Raises:
-        ConfigurationError: the operator has to change something; the text says what.
-        StoreUnavailable: the database cannot be reached.
-    """
-    vault = Vault(load_master_key(_data_directory(settings), settings.master_key or None))
-    database = await open_database(settings.store_url)
-    try:
-        nonce_key = await installation_secrets(database, vault)
-    except BaseException:
-        await database.close()
-        raise
-    return Foundation(settings, clock or SystemClock(), database, vault, nonce_key)
-
-
-def claim_data_directory(data_dir: Path) -> int:
-    """Hold the directory for one server, until the descriptor is closed or the process ends in whatever way.
-
-    Raises:
-        ConfigurationError: another server holds it.
-    """
-    descriptor = os.open(data_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise ConfigurationError(
-            f"another server runs on the data directory {data_dir}: stop it, or choose another with --data-dir"
-        ) from None
-    return descriptor
-
-
-def _data_directory(settings: Settings) -> Path:
-    data_dir = Path(settings.data_dir)
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(f"cannot make the data directory {data_dir}: {error.strerror}") from error
-    return data_dir
 
 
 class Server:
@@ -161,6 +94,7 @@ class Server:
         self.link: LinkServer | None = None
         self._application: Application | None = None
         self._claim: int | None = None
+        self._lines: Lines | None = None
         self._jobs = Jobs()
 
         self._writer = GroupWriter(foundation.database)
@@ -193,7 +127,15 @@ class Server:
         await broadcasts.open()
         inbox = Inbox(database, self._writer, ids, clock, ledger, [recalls, broadcasts.inbox])
         reports = Reports(self._writer, ids, clock, ledger, inbox, broadcasts.receipts)
-        dispatcher = Dispatcher(self._hub)
+        lines = self._lines = Lines(
+            Ways(self._directory, ChannelSettingsService(database, self._foundation.vault, clock)),
+            self._writer,
+            Recorder(ledger, ids),
+            self._hub,
+            clock,
+            self._owner,
+        )
+        dispatcher = Dispatcher(self._hub, lines)
         vault = self._foundation.vault
         devices = DeviceService(
             database, self._writer, vault, ids, clock, self._hub, Binder(ledger, self._directory)
@@ -211,7 +153,7 @@ class Server:
             database,
             clock,
             Revocations(self._writer, ids, clock, ledger, self._hub, recalls),
-            {},
+            {channel: VendorRecaller(lines, channel.label) for channel in Channel},
             broadcasts,
         )
         registry = Registry(
@@ -286,6 +228,8 @@ class Server:
                 self._callbacks(metrics),
             )
         )
+        if PartOfServer.WORKER in settings.roles:
+            self._jobs.start([vendor_job(lines)])
         self._jobs.start(broadcast_jobs(broadcasts, works=PartOfServer.WORKER in settings.roles))
         if PartOfServer.SCHEDULER in settings.roles:
             observe = metrics.observe_fire
@@ -304,6 +248,8 @@ class Server:
         if self.link is not None:
             await self.link.close(min(drain, _LINK_SPREAD_SECONDS))
         await self._jobs.stop()
+        if self._lines is not None:
+            await self._lines.close(drain)
         await self._writer.drain()
         await self._foundation.database.close()
         if self._claim is not None:

@@ -18,6 +18,7 @@ from clarion.clock import Clock
 from clarion.delivery.broadcasts.broadcaster import Broadcasts
 from clarion.delivery.maintenance import STEP_ROWS, Maintenance
 from clarion.delivery.recalls import Recalls
+from clarion.delivery.vendors.lines import Lines
 from clarion.failures import StoreUnavailable
 from clarion.link.hub import Hub
 from clarion.observability.metrics import Metrics
@@ -229,6 +230,11 @@ def broadcast_jobs(broadcasts: Broadcasts, *, works: bool) -> list[Job]:
     return [tending, Job("broadcasts", 0.0, broadcasts.work), Job("broadcast-retention", 30.0, retain)][
         : 1 + 2 * works
     ]
+
+
+def vendor_job(lines: Lines) -> Job:
+    """Fetches what is due for vendors; what was just pushed comes to them straight from memory."""
+    return Job("vendors", 1.0, lines.refill)
 
 
 def schedule_jobs(scheduler: Scheduler, schedules: ScheduleService, retention_days: int) -> list[Job]:

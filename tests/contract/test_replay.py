@@ -12,7 +12,7 @@ from tests.support.client import Answer, Connection, form, sign
 from tests.support.server import ServerProcess
 from tests.support.tenants import Key, in_foundation
 
-from clarion.app import Foundation
+from clarion.foundation import Foundation
 from clarion.tenants.model import Role
 
 pytestmark = pytest.mark.real_process

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from clarion.app import Foundation
 from clarion.channels.registry import Platform
 from clarion.delivery.binding import Binder
 from clarion.delivery.broadcasts.pages import unpack_numbers
 from clarion.delivery.ledger import Ledger
 from clarion.devices.service import DeviceService
+from clarion.foundation import Foundation
 from clarion.ids import IdGenerator
 from clarion.link.hub import Hub
 from clarion.link.registration import RegistrationAnswer

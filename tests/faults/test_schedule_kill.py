@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from clarion.app import Foundation
+from clarion.foundation import Foundation
 from clarion.link.registration import RegistrationAnswer
 from clarion.schedules.model import FireState
 from clarion.store.database import Row

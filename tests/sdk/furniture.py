@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clarion.app import Foundation
+from clarion.foundation import Foundation
 from clarion.tenants.service import AppChange
 from tests.sdk.cases import CREATE, WINNERS, Ask, code_of
 from tests.sdk.refusals import BUSY_APP_ID, FULL_APP_ID, OFF_APP_ID

@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from clarion.app import Foundation
 from clarion.callbacks.caller import HttpCaller
 from clarion.callbacks.model import Answer, Destination, trial_batch
 from clarion.callbacks.service import CallbackService
 from clarion.callbacks.signature import Signer, new_private_key
 from clarion.cli import callbacks, main
 from clarion.clock import SystemClock
+from clarion.foundation import Foundation
 from tests.support.client import Connection, form, push_parameters, sign
 from tests.support.devices import Device, register_many
 from tests.support.receiver import Call, Receiver, answer

@@ -15,7 +15,7 @@ from alibabacloud_mpaas20201028.client import Client
 from alibabacloud_tea_openapi import utils_models
 from alibabacloud_tea_openapi.exceptions import ThrottlingException
 
-from clarion.app import Foundation
+from clarion.foundation import Foundation
 from clarion.tenants.model import Role
 from clarion.tenants.service import AppChange
 from tests.support.client import Connection, form, push_parameters, sign

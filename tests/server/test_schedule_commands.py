@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from clarion.app import Foundation
 from clarion.channels.message import PushContent
 from clarion.cli import main
 from clarion.delivery.accept import TargetType
 from clarion.delivery.series import PushKind
+from clarion.foundation import Foundation
 from clarion.pushes.model import Strategy
 from clarion.pushes.plan import Plan, Target
 from clarion.schedules.model import Timing

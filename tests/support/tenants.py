@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from clarion.app import Foundation, open_foundation
+from clarion.foundation import Foundation, open_foundation
 from clarion.settings import Settings
 from clarion.tenants.model import Role
 

@@ -26,6 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     CAPABILITIES,
     FACES,
     ("web",),
+    ("foundation",),
     ("app", "jobs"),
     ("cli", "__main__"),
 )

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from clarion.app import Foundation
 from clarion.callbacks.model import Answer, Destination, LastResult, UrlError, trial_batch, without_query
 from clarion.callbacks.service import CallbackEntry, CallbackService
 from clarion.cli.context import (
@@ -23,6 +22,7 @@ from clarion.cli.context import (
     settings_of,
     with_foundation,
 )
+from clarion.foundation import Foundation
 from clarion.ids import first_id_at
 
 commands = typer.Typer(

@@ -14,9 +14,9 @@ from pathlib import Path
 import msgspec
 from cryptography import x509
 
-from clarion.app import Foundation
 from clarion.cli.context import Config, DataDir, Json, out, print_json, settings_of, with_foundation
 from clarion.failures import ConfigurationError, StoreUnavailable
+from clarion.foundation import Foundation
 from clarion.ids import id_time_ms
 from clarion.settings import Settings
 from clarion.store.facts import largest_id

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from clarion.app import Foundation, open_foundation
+from clarion.foundation import Foundation, open_foundation
 from clarion.settings import Settings, load_settings
 
 T = TypeVar("T")

@@ -13,7 +13,6 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from clarion.app import Foundation
 from clarion.channels.registry import BY_LABEL as CHANNELS
 from clarion.channels.registry import PLATFORMS
 from clarion.cli.context import (
@@ -32,6 +31,7 @@ from clarion.delivery.binding import Binder
 from clarion.delivery.ledger import Ledger
 from clarion.devices.model import Registration, VendorToken, vendor_token
 from clarion.devices.service import DeviceService
+from clarion.foundation import Foundation
 from clarion.ids import MAX_NODE, IdGenerator
 from clarion.link.client import Closed, CredentialsRejected, LinkClient, LinkLost
 from clarion.link.client_registration import RegistrationFailed, register_device

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from clarion.app import Foundation
 from clarion.cli.context import (
     AppId,
     Config,
@@ -19,6 +18,7 @@ from clarion.cli.context import (
     settings_of,
     with_foundation,
 )
+from clarion.foundation import Foundation
 from clarion.schedules.listing import Entry
 from clarion.schedules.model import FireState
 from clarion.schedules.service import ScheduleService

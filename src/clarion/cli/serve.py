@@ -12,8 +12,9 @@ import structlog
 import typer
 import uvloop
 
-from clarion.app import Server, open_foundation
+from clarion.app import Server
 from clarion.cli.context import Config, DataDir, Json, fail, out, print_json, settings_of
+from clarion.foundation import open_foundation
 from clarion.observability.logs import LineWriter, configure_logs
 from clarion.settings import PartOfServer, Settings
 

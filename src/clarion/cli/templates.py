@@ -10,7 +10,6 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 import typer
 
-from clarion.app import Foundation
 from clarion.cli.context import (
     AppId,
     Config,
@@ -26,6 +25,7 @@ from clarion.cli.context import (
     settings_of,
     with_foundation,
 )
+from clarion.foundation import Foundation
 from clarion.ids import MAX_NODE, IdGenerator
 from clarion.pushes.content import check_addresses, one_of
 from clarion.settings import Settings

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from clarion.app import Foundation
 from clarion.cli.context import (
     AppId,
     Config,
@@ -23,6 +22,7 @@ from clarion.cli.context import (
     settings_of,
     with_foundation,
 )
+from clarion.foundation import Foundation
 from clarion.settings import Settings
 from clarion.tenants.calendar import DEFAULT_TIME_ZONE
 from clarion.tenants.model import MAX_RATE, AccessKey, App, Role

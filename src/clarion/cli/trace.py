@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from clarion.app import Foundation
 from clarion.cli.context import (
     AppId,
     Config,
@@ -22,6 +21,7 @@ from clarion.cli.context import (
 )
 from clarion.delivery.trace import Trace
 from clarion.delivery.trace import trace as read_trace
+from clarion.foundation import Foundation
 
 
 def trace(

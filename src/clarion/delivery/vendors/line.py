@@ -13,10 +13,12 @@ from clarion.channels.base import (
     ConfigError,
     Envelope,
     RateLimited,
+    RecallOutcome,
     Retry,
     SendOutcome,
     Unknown,
     VendorChannel,
+    VendorCopy,
 )
 from clarion.clock import Clock
 from clarion.delivery.vendors.lanes import Lane, Lanes
@@ -118,6 +120,10 @@ class Line:
             if self._running is None:
                 self._running = asyncio.get_running_loop().create_task(self._run(), name=f"line {self._name}")
         return taken
+
+    async def recall(self, copies: Sequence[VendorCopy]) -> Sequence[RecallOutcome]:
+        """Ask the vendor to take messages back."""
+        return await self._vendor.recall(copies)
 
     async def close(self, seconds: float) -> None:
         """Send no more, and wait for what is under way."""

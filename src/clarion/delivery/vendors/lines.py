@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
-from clarion.channels.base import Envelope, SendOutcome, VendorChannel
+from clarion.channels.base import Envelope, NotRecallable, RecallOutcome, SendOutcome, VendorChannel, VendorCopy
 from clarion.clock import Clock
 from clarion.delivery.accept import LEASE_MS
 from clarion.delivery.connections import Connections
@@ -137,6 +137,13 @@ class Lines:
             more = more or len(found) == room
         return more
 
+    async def recall(self, name: LineName, copies: Sequence[VendorCopy]) -> Sequence[RecallOutcome]:
+        """Ask a vendor to take messages back."""
+        line = self._lines.get(name) or await self._open_soon(name)
+        if line is None:
+            return [NotRecallable(text="the app does not have the channel any more")] * len(copies)
+        return await line.recall(copies)
+
     async def close(self, seconds: float) -> None:
         """Send no more; wait for what is under way."""
         self._closed = True
@@ -220,3 +227,15 @@ class Lines:
 def _offer_late(opening: asyncio.Task[Line | None], lane: Lane, waiting: Sequence[Waiting]) -> None:
     if not opening.cancelled() and opening.exception() is None and (line := opening.result()) is not None:
         line.offer(lane, waiting)
+
+
+class VendorRecaller:
+    """Recalls through the lines of one channel; a `channels.base.Recaller`."""
+
+    def __init__(self, lines: Lines, channel: str) -> None:
+        self._lines = lines
+        self._channel = channel
+
+    async def recall(self, app: int, copies: Sequence[VendorCopy]) -> Sequence[RecallOutcome]:
+        """Take back what the vendor took for devices of an app."""
+        return await self._lines.recall(LineName(app, self._channel), copies)
