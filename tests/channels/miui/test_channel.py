@@ -21,7 +21,6 @@ from clarion.channels.base import (
     Recalled,
     RecallUnknown,
     Retry,
-    SendOutcome,
     VendorCopy,
 )
 from clarion.channels.message import PushContent
@@ -29,17 +28,8 @@ from clarion.channels.miui.errors import CODES
 from clarion.channels.outcomes import VENDOR_ZONE, Treatment
 from clarion.clock import ManualClock
 from tests.channels.host import CONTENT, envelope, fault
+from tests.channels.kinds import KINDS
 from tests.channels.miui.harness import forms, opened
-
-KINDS: dict[Treatment, type[SendOutcome]] = {
-    Treatment.ACCEPTED: Accepted,
-    Treatment.INVALID_TOKEN: InvalidToken,
-    Treatment.RETRY: Retry,
-    Treatment.RATE_LIMITED: RateLimited,
-    Treatment.DAY_QUOTA: RateLimited,
-    Treatment.PAYLOAD_ERROR: PayloadError,
-    Treatment.CONFIG_ERROR: ConfigError,
-}
 
 
 async def test_one_message(tmp_path: Path, clock: ManualClock) -> None:

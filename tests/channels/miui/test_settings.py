@@ -17,7 +17,7 @@ def test_file() -> None:
     assert settings.package_name == "com.example.app"
     assert settings.base_url == "https://x/mi"
     assert settings.over_length is OverLength.CUT
-    for shown in (repr(settings), str(settings), str(settings.__rich_repr__())):
+    for shown in (repr(settings), str(settings), str(list(settings.__rich_repr__()))):
         assert "s3cret" not in shown
         assert "u:p" not in shown
         assert "com.example.app" in shown

@@ -1,0 +1,239 @@
+"""The channel: which messages go together, what OPPO says, and what that means for each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from clarion.channels.authorized import Judge, Judged, authorized
+from clarion.channels.base import (
+    Accepted,
+    Check,
+    ConfigError,
+    Envelope,
+    InvalidToken,
+    NotRecallable,
+    PayloadError,
+    RecallOutcome,
+    Retry,
+    SendOutcome,
+    Unknown,
+    VendorCopy,
+)
+from clarion.channels.batching import Underway, bounded, chunked, grouped, told_apart
+from clarion.channels.http import HttpClient
+from clarion.channels.oppo.errors import CODES, DUPLICATE, row_of
+from clarion.channels.oppo.payload import Message, Renderer
+from clarion.channels.oppo.settings import BASE_URL, OppoSettings
+from clarion.channels.outcomes import check_of, outcome_of, scrub
+from clarion.channels.pauses import Pauses
+from clarion.channels.text import Unsendable
+from clarion.channels.tokens import AccessToken, TokenRefused, TokenSource
+from clarion.clock import Clock
+
+AUTH_PATH = "/server/v1/auth"
+SINGLE_PATH = "/server/v1/message/notification/unicast"
+BATCH_PATH = "/server/v1/message/notification/unicast_batch"
+MAX_MESSAGES = 1000
+
+_AT_ONCE = 4
+_TOKEN_SECONDS = 86_400.0
+_RENEWED_EARLY = 7200.0
+_CLOSE_SECONDS = 5.0
+_TOKEN = re.compile(r"[!-:<-~]{1,512}")  # printable ASCII without the semicolon, which separates tokens elsewhere
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A message for a device; `places` are those of its envelopes, `again` whether it was sent before."""
+
+    message: Message
+    token: str
+    places: list[int]
+    again: bool
+
+
+class OppoChannel:
+    """Sends by OPPO PUSH.
+
+    Args:
+        settings: of the channel file.
+        clock: time.
+        seconds: for one call.
+
+    Attributes:
+        batch: how many envelopes are best handed over at once.
+    """
+
+    batch = MAX_MESSAGES
+
+    def __init__(self, settings: OppoSettings, clock: Clock, *, seconds: float = 15.0) -> None:
+        self._settings = settings
+        self._clock = clock
+        base = settings.base_url or BASE_URL
+        secrets = (settings.master_secret, settings.app_key)
+        self._http, self._auth = (
+            HttpClient(
+                url, ca_file=settings.ca_file, proxy=settings.proxy, seconds=seconds, connections=4 * _AT_ONCE
+            )
+            for url in (base, settings.token_url or base.rstrip("/") + AUTH_PATH)
+        )
+        self._tokens = TokenSource(self._fetch, clock, early=_RENEWED_EARLY)
+        self._judge = Judge("code", "message", row_of, secrets, clock)
+        self._pauses = Pauses(clock)
+        self._underway = Underway()
+
+    async def send(self, envelopes: Sequence[Envelope]) -> list[SendOutcome]:
+        """Send; an outcome for each envelope, in their order."""
+        outcomes: list[SendOutcome] = [Unknown()] * len(envelopes)
+        calls = [
+            partial(self._deliver, part, outcomes)
+            for rank in _ranked(self._items(envelopes, outcomes))
+            for part in chunked(rank, MAX_MESSAGES)
+        ]
+        with self._underway:
+            await bounded(calls, _AT_ONCE)
+        return outcomes
+
+    async def recall(self, copies: Sequence[VendorCopy]) -> list[RecallOutcome]:
+        """OPPO has no such call."""
+        return [NotRecallable("", "OPPO cannot take messages back")] * len(copies)
+
+    async def check(self) -> Check:
+        """Ask for an access token, which reaches no device."""
+        with self._underway:
+            try:
+                await self._fetch()
+            except TokenRefused as refused:
+                kind = ConfigError if refused.final else Retry
+                return check_of(kind(code=refused.code, text=refused.text), self._auth.host)
+        return check_of(Accepted(""), self._auth.host)
+
+    async def close(self) -> None:
+        """Finish what is under way for a few seconds, and close all connections."""
+        await self._underway.ended(_CLOSE_SECONDS)
+        await self._http.close()
+        await self._auth.close()
+
+    async def _fetch(self) -> AccessToken:
+        key, timestamp = self._settings.app_key, str(self._clock.now_ms())
+        sign = sha256(f"{key}{timestamp}{self._settings.master_secret}".encode()).hexdigest()
+        answer = await self._auth.post_form("", {"app_key": key, "timestamp": timestamp, "sign": sign})
+        return self._judge.token(answer, lambda value: _member(value, "data", "auth_token"), _TOKEN_SECONDS)
+
+    def _items(self, envelopes: Sequence[Envelope], outcomes: list[SendOutcome]) -> list[_Item]:
+        """What is to be sent; of what cannot be, the outcome is written down."""
+        renderer = Renderer(self._settings, self._clock.now_ms())
+        items = []
+        for same in grouped(range(len(envelopes)), lambda place: _likeness(envelopes[place])).values():
+            try:
+                message = renderer.message(envelopes[same[0]])
+                refusal: SendOutcome | None = self._pauses.limit(message.quota)
+            except Unsendable as unsendable:
+                refusal = PayloadError("", str(unsendable))
+            for token, places in grouped(same, lambda place: envelopes[place].token).items():
+                outcome = refusal
+                if outcome is None and not _TOKEN.fullmatch(token):
+                    outcome = InvalidToken(None, "", "no registration id of OPPO has such characters")
+                if outcome is None:
+                    again = any(envelopes[place].attempt > 1 for place in places)
+                    items.append(_Item(message, token, places, again))
+                    continue
+                for place in places:
+                    outcomes[place] = outcome
+        return items
+
+    async def _deliver(self, items: Sequence[_Item], outcomes: list[SendOutcome]) -> None:
+        for item, outcome in zip(items, await told_apart(items, self._call), strict=True):
+            final = self._pauses.noted(item.message.quota, _final(outcome, item))
+            for place in item.places:
+                outcomes[place] = final
+
+    async def _call(self, items: Sequence[_Item]) -> SendOutcome | list[SendOutcome]:
+        tokens = [item.token for item in items]
+        messages = [item.message.to(item.token) for item in items]
+        path, field, value = (
+            (SINGLE_PATH, "message", messages[0]) if len(items) == 1 else (BATCH_PATH, "messages", messages)
+        )
+        text = msgspec.json.encode(value).decode()
+
+        async def call(token: str) -> Judged:
+            answer = await self._http.post_form(path, {"auth_token": token, field: text})
+            return self._judge.judge(answer, (*tokens, token))
+
+        judged = await authorized(self._tokens, call)
+        if not isinstance(judged.outcome, Accepted):
+            return judged.outcome
+        if len(items) == 1:
+            return Accepted(_text(_member(judged.value, "data", "messageId")))
+        return self._each(judged.value.get("data"), tokens)
+
+    def _each(self, data: Any, tokens: Sequence[str]) -> list[SendOutcome]:
+        """What the answer to a batch says of each of its tokens, in whatever order it does."""
+        told = {
+            element.get("registrationId"): element
+            for element in (data if isinstance(data, list) else ())
+            if isinstance(element, dict) and isinstance(element.get("registrationId"), str)
+        }
+        return [self._of(told.get(token)) for token in tokens]
+
+    def _of(self, element: Mapping[str, Any] | None) -> SendOutcome:
+        if element is None:
+            return Unknown("", "OPPO's answer does not name this device")
+        code = element.get("errorCode")
+        if code is None or str(code) == "0":
+            return Accepted(_text(element.get("messageId")))
+        text = scrub(element.get("errorMessage"), [element["registrationId"]])
+        return outcome_of(row_of(str(code), text), str(code)[:40], text, self._clock)
+
+
+def _likeness(envelope: Envelope) -> tuple[int, int, str, int, int]:
+    """Equal for envelopes that differ in their device alone."""
+    return id(envelope.content), envelope.message, envelope.msg_key, envelope.task, envelope.expires_at
+
+
+def _ranked(items: Sequence[_Item]) -> list[list[_Item]]:
+    """The items such that no token comes twice in a list: answers are told apart by token."""
+    ranks: list[list[_Item]] = []
+    for same in grouped(items, lambda item: item.token).values():
+        for rank, item in enumerate(same):
+            if rank == len(ranks):
+                ranks.append([])
+            ranks[rank].append(item)
+    return ranks
+
+
+def _final(outcome: SendOutcome, item: _Item) -> SendOutcome:
+    """An outcome with the message's notes; of a message that was sent before, a duplicate is a success."""
+    if isinstance(outcome, PayloadError) and outcome.code == DUPLICATE and item.again:
+        outcome = Accepted("", (CODES[DUPLICATE].meaning,))
+    if isinstance(outcome, Accepted) and item.message.notes:
+        return Accepted(outcome.vendor_id, (*outcome.notes, *item.message.notes))
+    return outcome
+
+
+def _member(value: Any, *names: str) -> Any:
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _text(value: Any) -> str:
+    return value[:128] if isinstance(value, str) else ""
+
+
+def open_channel(settings: OppoSettings, clock: Clock, *, seconds: float = 15.0) -> OppoChannel:
+    """The channel of an app.
+
+    Args:
+        settings: of the channel file.
+        clock: time.
+        seconds: for one call.
+    """
+    return OppoChannel(settings, clock, seconds=seconds)
