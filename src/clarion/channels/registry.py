@@ -29,6 +29,10 @@ class Channel(Enum):
 
 
 BY_LABEL = {channel.label: channel for channel in Channel}
+WITHOUT_LINK = frozenset({Channel.APNS, Channel.HARMONY})
+"""Channels of systems whose devices seldom keep a connection of their own: what the vendor does not take is not
+expected to arrive over the own link."""
+
 BY_THIRD_CHANNEL = {channel.third_channel: channel for channel in Channel}
 
 

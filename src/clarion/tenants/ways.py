@@ -8,7 +8,8 @@ import structlog
 
 from clarion.channels.base import VendorChannel
 from clarion.channels.opening import WrongSettings
-from clarion.channels.registry import Channel
+from clarion.channels.registry import BY_LABEL as CHANNELS
+from clarion.channels.registry import WITHOUT_LINK
 from clarion.delivery.vendors.lines import LineName
 from clarion.failures import ConfigurationError
 from clarion.tenants.channels import ChannelSettingsService
@@ -16,8 +17,6 @@ from clarion.tenants.directory import Directory
 from clarion.tenants.service import NotThere
 
 log = structlog.get_logger(__name__)
-
-_WITHOUT_LINK = frozenset({Channel.APNS.label, Channel.HARMONY.label})
 
 
 class Ways:
@@ -54,4 +53,4 @@ class Ways:
 
     def has_link(self, name: LineName) -> bool:
         """Whether devices of the channel have the own link as well."""
-        return name.channel not in _WITHOUT_LINK
+        return CHANNELS[name.channel] not in WITHOUT_LINK
