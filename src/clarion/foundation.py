@@ -12,6 +12,7 @@ from clarion.failures import ConfigurationError
 from clarion.settings import Settings
 from clarion.store.database import Database
 from clarion.store.opening import open_database
+from clarion.tenants.channels import ChannelSettingsService
 from clarion.tenants.directory import Directory
 from clarion.tenants.service import TenantService, installation_secrets
 from clarion.vault import Vault, load_master_key
@@ -33,6 +34,11 @@ class Foundation:
     def tenants(self) -> TenantService:
         """Changes to apps and keys."""
         return TenantService(self.database, self.vault, self.clock)
+
+    @property
+    def channels(self) -> ChannelSettingsService:
+        """Changes to the vendor channels of apps."""
+        return ChannelSettingsService(self.database, self.vault, self.clock)
 
     @property
     def directory(self) -> Directory:

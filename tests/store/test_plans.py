@@ -35,6 +35,7 @@ from clarion.schedules import listing, scheduler
 from clarion.schedules import service as schedules
 from clarion.store.migrate import migrate
 from clarion.store.queries import Backend, Query
+from clarion.tenants import channels as channel_settings
 
 _LISTS = (
     "targets",
@@ -78,6 +79,7 @@ def _queries() -> Iterator[tuple[str, Query]]:
         devices,
         outbox,
         callback_service,
+        channel_settings,
         broadcast_acceptance,
         broadcast_inbox,
         audience,

@@ -10,6 +10,7 @@ import typer
 from clarion import __version__
 from clarion.cli import (
     callbacks,
+    channels,
     check,
     device,
     push,
@@ -59,6 +60,7 @@ app.command("trace")(trace.trace)
 app.command("simulate")(simulate.simulate)
 app.add_typer(tenants.apps, name="app")
 app.add_typer(tenants.keys, name="key")
+app.add_typer(channels.commands, name="channel")
 app.add_typer(device.commands, name="device")
 app.add_typer(push.commands, name="push")
 app.add_typer(revoke.commands, name="revoke")

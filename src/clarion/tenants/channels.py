@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -9,7 +10,8 @@ from hashlib import sha256
 from sqlalchemy import bindparam, delete, select, update
 
 from clarion.channels import opening
-from clarion.channels.base import VendorChannel
+from clarion.channels.base import Check, VendorChannel
+from clarion.channels.opening import WrongSettings
 from clarion.clock import Clock
 from clarion.store.database import Database, Row, Transaction
 from clarion.store.queries import Insert, Query
@@ -41,6 +43,12 @@ _SWITCH = Query(
 )
 _DELETE = Query(delete(channels).where(*_OF_APP))
 _FINGERPRINT = 16
+_CHECKS_AT_ONCE = 16
+
+CHECK_SECONDS = 30.0
+"""Most time of a check."""
+WARNING_MS = 15 * 86_400_000
+"""So long before its end a certificate is worth a warning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,14 @@ class ChannelSettingsService:
         self._vault = vault
         self._clock = clock
 
+    def validate(self, label: str, file: bytes) -> None:
+        """Whether `set` would take a channel file.
+
+        Raises:
+            WrongSettings: there is no such channel, or the file is wrong.
+        """
+        opening.parse(label, file)
+
     async def set(self, app: int, label: str, file: bytes) -> ChannelEntry:
         """Set a channel up, or anew; it is enabled then.
 
@@ -83,7 +99,7 @@ class ChannelSettingsService:
             WrongSettings: there is no such channel, or the file is wrong; nothing was changed.
             NotThere: there is no such app.
         """
-        opening.parse(label, file)
+        self.validate(label, file)
         settings, now = opening.canonical(file), self._clock.now_ms()
         sealed = self._vault.seal(settings, channel_context(app, label))
 
@@ -141,6 +157,39 @@ class ChannelSettingsService:
         """
         return opening.open_channel(label, await self._settings(app, label), self._clock)
 
+    async def check(self, app: int, label: str) -> Check:
+        """Try the credentials of a channel, also of a disabled one, without reaching any device.
+
+        Raises:
+            NotThere: the app has no such channel.
+            ConfigurationError: the master key is another one.
+        """
+        return await self.try_file(label, await self._settings(app, label))
+
+    async def check_all(self, wanted: Sequence[tuple[int, str]]) -> Sequence[tuple[str, Check]]:
+        """Check channels, some at once: labels and checks in the order of `wanted` (app, label)."""
+        places = asyncio.Semaphore(_CHECKS_AT_ONCE)
+
+        async def one(app: int, label: str) -> tuple[str, Check]:
+            async with places:
+                return label, await self.check(app, label)
+
+        return await asyncio.gather(*(one(app, label) for app, label in wanted))
+
+    async def try_file(self, label: str, file: bytes) -> Check:
+        """Try the credentials of a channel file; of a wrong one the check says what is wrong."""
+        try:
+            channel = opening.open_channel(label, file, self._clock)
+        except WrongSettings as error:
+            return Check(ok=False, text=str(error))
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                return await channel.check()
+        except TimeoutError:
+            return Check(ok=False, text=f"no answer in {CHECK_SECONDS:.0f} s", reached=False)
+        finally:
+            await channel.close()
+
     async def _settings(self, app: int, label: str) -> bytes:
         async def work(transaction: Transaction) -> Row | None:
             return await transaction.fetch_one(_FIND, app=app, label=label)
@@ -164,6 +213,13 @@ class ChannelSettingsService:
         label, sealed, enabled, created_at, updated_at = row
         settings = self._vault.open(bytes(sealed), channel_context(app, label))
         return ChannelEntry(label, bool(enabled), _fingerprint(settings), created_at, updated_at)
+
+
+def days_left(check: Check, now_ms: int) -> int | None:
+    """Whole days until a certificate ends, if that is soon enough for a warning or was already (negative)."""
+    if check.expires_at is None or check.expires_at - now_ms > WARNING_MS:
+        return None
+    return (check.expires_at - now_ms) // 86_400_000
 
 
 def channel_context(app: int, label: str) -> str:

@@ -1,0 +1,298 @@
+"""`clarion channel`: the vendor channels of an app, and whether the vendors take their credentials."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+import typer
+
+from clarion.foundation import Foundation
+from clarion.channels.base import Check
+from clarion.channels.opening import FOLDERS, MAX_FILE, WrongSettings
+from clarion.cli.context import (
+    AppId,
+    Config,
+    DataDir,
+    Json,
+    WorkspaceId,
+    err,
+    fail,
+    out,
+    print_fields,
+    print_json,
+    print_table,
+    settings_of,
+    with_foundation,
+)
+from clarion.settings import Settings
+from clarion.tenants.channels import ChannelEntry, ChannelSettingsService, days_left
+
+commands = typer.Typer(
+    help="Vendor channels: set up, list, check, disable, delete.", no_args_is_help=True, rich_markup_mode=None
+)
+T = TypeVar("T")
+
+
+def _known(label: str | None) -> str | None:
+    if label is not None and label not in FOLDERS:
+        raise typer.BadParameter(f"{label!r} is not one of {', '.join(FOLDERS)}")
+    return label
+
+
+_HELP = f"One of {', '.join(FOLDERS)}."
+Channel = Annotated[str, typer.Argument(metavar="CHANNEL", help=_HELP, callback=_known)]
+
+
+@commands.command("set")
+def set_channel(
+    app_id: AppId,
+    workspace_id: WorkspaceId,
+    channel: Channel,
+    file: Annotated[
+        Path, typer.Option(metavar="FILE", help="JSON: the channel file (docs/channels); - for standard input.")
+    ],
+    no_check: Annotated[bool, typer.Option("--no-check", help="Do not try the credentials.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also if the vendor refuses the credentials.")] = False,
+    data_dir: DataDir = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Set a channel up, or change it. Running servers use it within a second."""
+    content = _with_absolute_paths(_read(file))
+
+    async def work(channels: ChannelSettingsService, app: int) -> tuple[ChannelEntry, Check | None]:
+        channels.validate(channel, content)
+        check = None if no_check else await channels.try_file(channel, content)
+        if check is not None and not check.ok and check.reached and not force:
+            fail(f"{check.text}. Nothing was changed; --force takes the file all the same")
+        return await channels.set(app, channel, content), check
+
+    try:
+        entry, check = _run(settings_of(data_dir, config), app_id, workspace_id, work)
+    except WrongSettings as error:
+        fail(f"{file}: {error}")
+    if json:
+        fields = _entry_fields(entry)
+        print_json(
+            {"appId": app_id, "workspaceId": workspace_id, **fields, "check": check and _check_fields(check)}
+        )
+        return
+    print_fields("Channel set", {"channel": channel, "fingerprint": entry.fingerprint})
+    if check is None:
+        out.print("The credentials were not tried: clarion channel check")
+        return
+    _show_check(channel, check)
+    if not check.ok:
+        _warn("the channel is stored all the same; look at it with clarion channel check")
+
+
+@commands.command("list")
+def list_channels(
+    app_id: AppId, workspace_id: WorkspaceId, data_dir: DataDir = None, config: Config = None, json: Json = False
+) -> None:
+    """List the channels of an app; no secrets."""
+
+    async def work(channels: ChannelSettingsService, app: int) -> Sequence[ChannelEntry]:
+        return await channels.list(app)
+
+    entries = _run(settings_of(data_dir, config), app_id, workspace_id, work)
+    if json:
+        print_json([_entry_fields(entry) for entry in entries])
+        return
+    print_table(
+        ("CHANNEL", "STATE", "CHANGED", "FINGERPRINT"),
+        [
+            (entry.label, "on" if entry.enabled else "disabled", _moment(entry.updated_at), entry.fingerprint)
+            for entry in entries
+        ],
+        "There is no channel yet: clarion channel set --app-id A --workspace-id W CHANNEL --file FILE",
+    )
+
+
+@commands.command("check")
+def check_channels(
+    app_id: AppId,
+    workspace_id: WorkspaceId,
+    channel: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[CHANNEL]",
+            help="Only this one (default: all enabled ones).",
+            callback=_known,
+            show_default=False,
+        ),
+    ] = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Try the credentials, without reaching any device. Exit code 1 if a vendor does not take them."""
+
+    async def work(channels: ChannelSettingsService, app: int) -> Sequence[tuple[str, Check]]:
+        labels = [channel] if channel else [entry.label for entry in await channels.list(app) if entry.enabled]
+        return await channels.check_all([(app, label) for label in labels])
+
+    checks = _run(settings_of(data_dir, config), app_id, workspace_id, work)
+    if json:
+        print_json([{"channel": label, **_check_fields(check)} for label, check in checks])
+    elif not checks:
+        out.print("There is no enabled channel: clarion channel list")
+    else:
+        for label, check in checks:
+            _show_check(label, check)
+    if not all(check.ok for _, check in checks):
+        raise SystemExit(1)
+
+
+@commands.command("disable")
+def disable_channel(
+    app_id: AppId,
+    workspace_id: WorkspaceId,
+    channel: Channel,
+    data_dir: DataDir = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Let no more messages go through a channel; its settings stay."""
+    _switch(settings_of(data_dir, config), app_id, workspace_id, channel, enabled=False, as_json=json)
+
+
+@commands.command("enable")
+def enable_channel(
+    app_id: AppId,
+    workspace_id: WorkspaceId,
+    channel: Channel,
+    data_dir: DataDir = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Let messages go through a disabled channel again."""
+    _switch(settings_of(data_dir, config), app_id, workspace_id, channel, enabled=True, as_json=json)
+
+
+@commands.command("delete")
+def delete_channel(
+    app_id: AppId,
+    workspace_id: WorkspaceId,
+    channel: Channel,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    data_dir: DataDir = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Forget a channel with its credentials."""
+    if not yes and not json:
+        typer.confirm(f"Delete the channel {channel} of app {app_id}, with its credentials?", abort=True)
+
+    async def work(channels: ChannelSettingsService, app: int) -> None:
+        await channels.delete(app, channel)
+
+    _run(settings_of(data_dir, config), app_id, workspace_id, work)
+    if json:
+        print_json({"appId": app_id, "workspaceId": workspace_id, "channel": channel, "deleted": True})
+    else:
+        out.print("Deleted.")
+
+
+def _switch(
+    settings: Settings, app_id: str, workspace_id: str, channel: str, *, enabled: bool, as_json: bool
+) -> None:
+    async def work(channels: ChannelSettingsService, app: int) -> None:
+        await channels.set_enabled(app, channel, enabled=enabled)
+
+    _run(settings, app_id, workspace_id, work)
+    if as_json:
+        print_json({"appId": app_id, "workspaceId": workspace_id, "channel": channel, "enabled": enabled})
+    else:
+        out.print("Enabled." if enabled else "Disabled.")
+
+
+def _run(
+    settings: Settings,
+    app_id: str,
+    workspace_id: str,
+    work: Callable[[ChannelSettingsService, int], Awaitable[T]],
+) -> T:
+    """Run `work` on the channels of an app, whose internal number it gets."""
+
+    async def inner(foundation: Foundation) -> T:
+        directory = foundation.directory
+        app = await directory.find_app(app_id, workspace_id)
+        if app is None:
+            fail(f"no app {app_id} in workspace {workspace_id}; `clarion app list` shows what there is")
+        return await work(foundation.channels, app.key)
+
+    return with_foundation(settings, inner)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        if str(file) == "-":
+            return sys.stdin.buffer.read(MAX_FILE + 1)
+        with file.open("rb") as opened:
+            return opened.read(MAX_FILE + 1)
+    except OSError as error:
+        fail(f"cannot read {file}: {error.strerror}")
+
+
+def _with_absolute_paths(content: bytes) -> bytes:
+    """The file that it names is looked for by servers, too, whose working directory is another one."""
+    try:
+        values = msgspec.json.decode(content, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return content
+    path = values.get("caFile")
+    if not isinstance(path, str) or not path:
+        return content
+    return msgspec.json.encode({**values, "caFile": str(Path(path).absolute())})
+
+
+def _entry_fields(entry: ChannelEntry) -> dict[str, Any]:
+    return {
+        "channel": entry.label,
+        "enabled": entry.enabled,
+        "createdAt": entry.created_at,
+        "updatedAt": entry.updated_at,
+        "fingerprint": entry.fingerprint,
+    }
+
+
+def _check_fields(check: Check) -> dict[str, Any]:
+    return {
+        "ok": check.ok,
+        "reached": check.reached,
+        "text": check.text,
+        "expiresAt": check.expires_at,
+        "warning": expiry_warning(check),
+    }
+
+
+def _show_check(label: str, check: Check) -> None:
+    sign, style = ("✓", "green") if check.ok else ("✗", "red") if check.reached else ("!", "yellow")
+    out.print(sign, style=style, end="  ")
+    out.print(f"{label:8}{check.text}", markup=False)
+    if warning := expiry_warning(check):
+        _warn(f"{label}: {warning}")
+
+
+def expiry_warning(check: Check) -> str | None:
+    """What to say of a certificate that ends soon, or has ended; None if that is far off."""
+    days = days_left(check, int(datetime.now(UTC).timestamp() * 1000))
+    if days is None or check.expires_at is None:
+        return None
+    day = _moment(check.expires_at)
+    return f"the certificate ended at {day} UTC" if days < 0 else f"the certificate ends in {days} days, {day} UTC"
+
+
+def _warn(text: str) -> None:
+    err.print("warning: ", style="bold yellow", end="")
+    err.print(text, markup=False)
+
+
+def _moment(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
