@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -137,6 +138,15 @@ def test_what_cannot_be_done(tmp_path: Path) -> None:
     assert "nobody" in complaint('{"nobody": {}}')
     assert "maxStreams" in complaint('{"apns": {"maxStreams": 0}}')
     missing = run_clarion(tmp_path / "data", "simulate", *FEW, "--apns-key", str(tmp_path / "none"))
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / "apns.json").write_text('{"teamId":"T","keyId":"K","privateKey":"none","bundleId":"b"}')
+    broken = run_clarion(tmp_path / "data", "simulate", *FEW, "--credentials", str(damaged))
+    assert (broken.returncode, "damaged" in broken.stderr, "Traceback" in broken.stderr) == (1, True, False)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        full = run_clarion(tmp_path / "data", "simulate", "--channels", "apns", "--port", port)
+    assert (full.returncode, "cannot listen" in full.stderr) == (1, True)
     unknown = run_clarion(tmp_path / "data", "simulate", "--channels", "nobody")
     assert (unknown.returncode, "'nobody'" in unknown.stderr) == (1, True)
     assert (missing.returncode, "No such file" in missing.stderr) == (1, True)

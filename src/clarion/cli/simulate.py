@@ -72,11 +72,11 @@ def simulate(
         ours["keys"] = [*ours.get("keys", []), known]
     from clarion.simulators.hall import Hall
 
-    uvloop.run(
-        _simulate(
-            Hall(host=host, port=port, labels=labels, folder=credentials, strict=strict), wanted, as_json=json
-        )
-    )
+    try:
+        hall = Hall(host=host, port=port, labels=labels, folder=credentials, strict=strict)
+    except (OSError, ValueError, TypeError) as error:
+        fail(f"{credentials or 'credentials'}: {error}")
+    uvloop.run(_simulate(hall, wanted, as_json=json))
 
 
 async def _simulate(hall: Hall, settings: Settings, *, as_json: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -29,6 +29,10 @@ class Authority:
     """Signs the certificates of simulators and of their clients.
 
     Its own certificate stays the same in a folder that it is opened in again, until it nears its end.
+
+    Args:
+        folder: where its files are.
+        now: begins the validity of certificates.
 
     Attributes:
         ca_file: PEM of the authority; clients trust it.
@@ -138,11 +142,6 @@ class Authority:
             .not_valid_before(self._now - timedelta(days=1))
             .not_valid_after(self._now + timedelta(days=days))
         )
-
-
-def utc(now_ms: int) -> datetime:
-    """A time in ms as a date."""
-    return datetime.fromtimestamp(now_ms / 1000, UTC)
 
 
 def certificate_user_id(der: bytes) -> str | None:

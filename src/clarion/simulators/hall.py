@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -14,7 +15,7 @@ from aiohttp import web
 
 from clarion.clock import Clock, SystemClock
 from clarion.simulators import registry
-from clarion.simulators.authority import Authority, utc
+from clarion.simulators.authority import Authority
 from clarion.simulators.base import Accredited, Configurable, Simulator, Surroundings
 from clarion.simulators.control import Control
 from clarion.simulators.credentials import Credentials
@@ -68,7 +69,7 @@ class Hall:
         self.folder = folder or Path(self._temporary.name if self._temporary else "")
         self.folder.mkdir(parents=True, exist_ok=True)
         self._credentials = Credentials(self.folder)
-        self._authority = Authority(self.folder, utc(self._clock.now_ms()))
+        self._authority = Authority(self.folder, datetime.now(UTC))  # TLS goes by the machine's clock
         self.journal = Journal(self._clock)
         self.faults = FaultBook()
         self.receipts = ReceiptSender()

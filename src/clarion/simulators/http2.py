@@ -144,7 +144,8 @@ class Http2Protocol(asyncio.Protocol):
             return
         # Not at once: what came in one piece was begun before anything of it was answered.
         for number in self._complete:
-            self._serve(number)
+            if not self._transport.is_closing():
+                self._serve(number)
         self._complete.clear()
         self._framing.forget_closed_streams()
         if self._read > _WINDOW // 2:

@@ -93,6 +93,21 @@ async def test_a_goodbye_leaves_what_is_above_it_unprocessed(hall: Hall, headers
     assert len(hall.journal) == 4
 
 
+async def test_what_was_begun_before_a_goodbye_is_answered(hall: Hall, headers: Mapping[str, str]) -> None:
+    async with connected(hall.url("apns"), hall.ca_file) as wire:
+        await known(wire, headers)
+        fault(hall, FaultKind.GOAWAY, token="b2" * 32)
+        slow = wire.post(PATH, BODY[:5], headers, ends=False)
+        other = wire.post(PATH.replace("a1", "b2"), BODY, headers)
+        await wire.until(lambda: wire.goodbye is not None)
+        assert wire.goodbye == (other, b"")
+        wire.rest(slow, BODY[5:])
+        await wire.until(lambda: wire.lost)
+        assert wire.ended >= {slow, other}
+        assert set(wire.statuses.values()) == {200}
+    assert len(hall.journal) == 3
+
+
 @pytest.mark.parametrize("every", [1, 7])
 async def test_a_sender_loses_and_doubles_nothing(hall: Hall, headers: Mapping[str, str], every: int) -> None:
     fault(hall, FaultKind.GOAWAY, every=every)

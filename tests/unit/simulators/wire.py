@@ -27,16 +27,22 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     pkcs12,
 )
+from hyperframe.frame import Frame, GoAwayFrame
 
 DEVICE = "a1" * 32
 
 
 class _Unrestrained(h2.connection.H2Connection):
-    """Begins as many streams as it is told to, whatever the server allows."""
+    """Begins as many streams as it is told to, whatever the server allows, and listens after a goodbye."""
 
     @property
     def open_outbound_streams(self) -> int:
         return 0
+
+    def _receive_goaway_frame(self, frame: GoAwayFrame) -> tuple[list[Frame], list[h2.events.Event]]:
+        result = super()._receive_goaway_frame(frame)
+        self.state_machine.state = h2.connection.ConnectionState.CLIENT_OPEN
+        return result
 
 
 class Wire:
@@ -70,15 +76,25 @@ class Wire:
         self.flush()
 
     def post(
-        self, path: str, body: bytes, headers: Mapping[str, str], *, more: tuple[str, str] | None = None
+        self,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        more: tuple[str, str] | None = None,
+        ends: bool = True,
     ) -> int:
-        """Send a request; its stream."""
+        """Send a request, or the beginning of one; its stream."""
         stream = self._h2.get_next_available_stream_id()
         sent = [(":method", "POST"), (":scheme", "https"), (":authority", self._authority), (":path", path)]
         self._h2.send_headers(stream, [*sent, *headers.items(), *([more] if more else [])], end_stream=not body)
         if body:
-            self._h2.send_data(stream, body, end_stream=True)
+            self._h2.send_data(stream, body, end_stream=ends)
         return stream
+
+    def rest(self, stream: int, body: bytes) -> None:
+        """Send the rest of a request."""
+        self._h2.send_data(stream, body, end_stream=True)
 
     def flush(self) -> None:
         """Write what was said so far, in one piece."""
@@ -119,8 +135,6 @@ class Wire:
                 self.refused[event.stream_id] = int(event.error_code)
             case h2.events.ConnectionTerminated():
                 self.goodbye = event.last_stream_id or 0, event.additional_data or b""
-                # h2 takes a goodbye for the end; the answers still come.
-                self._h2.state_machine.state = h2.connection.ConnectionState.CLIENT_OPEN
             case h2.events.RemoteSettingsChanged():
                 changed = event.changed_settings.get(3)
                 if changed is not None:
