@@ -36,7 +36,6 @@ OTHER: dict[str, tuple[str, ...]] = {
     "alibabacloud-mpaas20201028-PushSimple-POST": ("3028",),  # a timed push of 2021
     "alibabacloud-mpaas20201028-PushQueryDeviceState-POST": ("3028",),  # TargetType 3
     "alibabacloud-mpaas20201028-RevokePushTask-POST": ("3028",),
-    "alibabacloud-mpaas20201028-QueryPushAnalysisCoreIndex-POST": ("3028",),  # of an unknown task
     "alibabacloud-mpaas20201028-QueryPushAnalysisTaskDetail-POST": ("3028",),
     "alibabacloud-mpaas20201028-DeleteTemplate-POST": ("3022",),  # the id belongs to no template
     "alibabacloud-mpaas20201028-GetTemplate-POST": ("3022",),
@@ -48,7 +47,6 @@ OTHER: dict[str, tuple[str, ...]] = {
     "aliyun-java-sdk-core-PushSimple-POST": ("3028", "3019", "3019"),  # a cyclic push of 2021; no TaskName
     "aliyun-java-sdk-core-RevokePushMessage-POST": ("3028",),
     "aliyun-java-sdk-core-RevokePushTask-POST": ("3028",),
-    "aliyun-java-sdk-core-QueryPushAnalysisCoreIndex-POST": ("3028",),
     "aliyun-java-sdk-core-QueryPushAnalysisTaskDetail-POST": ("3028",),
 }
 """Requests that are refused, as they should be: most are about times, tasks or messages of long ago."""

@@ -139,10 +139,10 @@ class AnalyticsService:
             start_ms: a moment of the first day.
             end_ms: a moment of the last day.
             selection: which messages count.
-            task: only this multiple or broadcast push; it counts if it was accepted on one of the days.
+            task: only this multiple or broadcast push of the app; it counts if it was accepted on one of the days.
 
         Raises:
-            Refusal: 3028 for a period that cannot be asked about, or when the app has no such task.
+            Refusal: 3028 for a period that cannot be asked about.
         """
         zone = time_zone(app.time_zone)
         days = Days.between(start_ms, end_ms, zone)
@@ -154,8 +154,8 @@ class AnalyticsService:
                 return await transaction.fetch_one(
                     _OF_DAYS, app=app.key, first=days.first, last=days.last, mask=mask, bits=bits
                 )
-            accepted = (await _require_task(transaction, app, task)).created_at
-            if not days.first <= day_of(accepted, zone) <= days.last:
+            found = await _find_task(transaction, app, task)
+            if found is None or not days.first <= day_of(found.created_at, zone) <= days.last:
                 return None
             return await transaction.fetch_one(_OF_TASK, task=task, mask=mask, bits=bits)
 
@@ -225,11 +225,18 @@ class AnalyticsService:
         return sum([await self._writer.submit(_forget, old) for old in await self._database.read(work)])
 
 
-async def _require_task(transaction: Transaction, app: App, task: int) -> _Task:
+async def _find_task(transaction: Transaction, app: App, task: int) -> _Task | None:
     row = await transaction.fetch_one(_TASK, task=task)
     if row is None or row[0] != app.key:
-        invalid("the app has no multiple or broadcast push of this TaskId")
+        return None
     return _Task(row[2], row[3] is not None, row[4])
+
+
+async def _require_task(transaction: Transaction, app: App, task: int) -> _Task:
+    found = await _find_task(transaction, app, task)
+    if found is None:
+        invalid("the app has no multiple or broadcast push of this TaskId")
+    return found
 
 
 def _figures(row: Row | None) -> list[int]:

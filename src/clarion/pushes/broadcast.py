@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from clarion.channels.message import LINK_ONLY
 from clarion.delivery.accept import TargetType
 from clarion.delivery.broadcasts.model import Announcement, Audience, Reach, Window
 from clarion.delivery.series import PushKind
@@ -146,9 +147,10 @@ def _check_channel(form: BroadcastForm, target_type: TargetType, reach: Reach) -
         raise Refusal(
             ResultCode.ANDROID_CHANNEL_PARAM_INVALID, "AndroidChannel must be one of 0, 1, 2, transparent, notify"
         )
-    if channel == _SELF_BUILT and target_type is TargetType.ANDROID and reach.unbound:
+    link_only = channel == _SELF_BUILT or form.notify_type == LINK_ONLY
+    if link_only and target_type is TargetType.ANDROID and reach.unbound:
         raise Refusal(
             ResultCode.BROADCAST_ALL_USER_NOT_SUPPORT_SELFCHANNEL_ANDROID,
-            "use AndroidChannel 0 or 2, or PushStatus 0",
+            "use AndroidChannel 0 or 2 and NotifyType notify, or PushStatus 0",
         )
     return channel

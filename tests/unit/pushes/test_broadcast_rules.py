@@ -69,7 +69,12 @@ def test_a_plan_can_be_kept() -> None:
 
 
 ALL, OUT = {"push_status": 1, "un_bind_period": 4}, {"push_status": 2, "un_bind_period": 4}
-SELF_BUILT = ({"android_channel": 1}, {"android_channel": "transparent"}, {"android_channel": " Transparent "})
+SELF_BUILT = (
+    {"android_channel": 1},
+    {"android_channel": "transparent"},
+    {"android_channel": " Transparent "},
+    {"notify_type": "transparent"},
+)
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("3019", {"task_name": ""}),
     ("3025", {"template_name": " "}),
