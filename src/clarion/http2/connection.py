@@ -25,6 +25,7 @@ class Connection(asyncio.Protocol):
     Attributes:
         core: its state.
         heard_at: loop time at which the peer was last heard.
+        productive: whether the peer has answered anything.
         closed: why it ended; None while it is open.
     """
 
@@ -33,6 +34,7 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self.core = Http2Core()
         self.heard_at = 0.0
+        self.productive = False
         self.closed: str | None = None
         self._loop = asyncio.get_running_loop()
         self._on_completed = on_completed
@@ -105,6 +107,7 @@ class Connection(asyncio.Protocol):
         if self.core.greeted and not self._greeted.done():
             self._greeted.set_result(None)
         if completed:
+            self.productive = self.productive or any(answer.status for _, answer in completed)
             self._on_completed(completed)
         if completed or self.core.draining is not draining or self.core.room != room:
             self._on_change(self)

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import NamedTuple
 
 from clarion.http2.connection import Connection, connect
@@ -43,7 +44,8 @@ class PoolLimits:
     Attributes:
         connections: most connections at once, besides those that drain.
         streams: most requests under way on one connection, whatever the peer allows.
-        attempts: how often a request may be sent that was not processed.
+        attempts: how often a request may be sent in vain; a peer that leaves after it has answered others does not
+            count, as the oldest requests are always the first that the next connection gets.
         connect_timeout: for a connection to come about.
         request_timeout: from asking to the answer, with all waiting.
         ping_after: silence after which a connection is asked for a sign of life.
@@ -77,7 +79,7 @@ class _Batch:
 class _Job:
     """A request on its way."""
 
-    __slots__ = ("attempts", "batch", "deadline", "index", "request")
+    __slots__ = ("attempts", "batch", "connection", "deadline", "index", "request")
 
     def __init__(self, request: Request, batch: _Batch, index: int, deadline: float) -> None:
         self.request = request
@@ -85,6 +87,18 @@ class _Job:
         self.index = index
         self.deadline = deadline
         self.attempts = 0
+        self.connection: Connection | None = None
+
+    @property
+    def age(self) -> tuple[float, int]:
+        """Orders requests as they were asked for."""
+        return self.deadline, self.index
+
+    def failed(self) -> None:
+        """It was not processed."""
+        connection = self.connection
+        if connection is None or not (connection.core.draining and connection.productive):
+            self.attempts += 1
 
 
 class Pool:
@@ -184,7 +198,7 @@ class Pool:
             # Shares, so that connections fill evenly.
             for _ in range(min(len(waiting), max(1, room // 4))):
                 job = waiting.popleft()
-                job.attempts += 1
+                job.connection = connection
                 headers, path, body, own = job.request
                 connection.request(headers, path, body, job, own)
                 if connection.core.draining:
@@ -193,9 +207,11 @@ class Pool:
     def _on_completed(self, completed: list[Completed]) -> None:
         again: list[_Job] = []
         for job, answer in completed:
-            if answer.fate is Fate.UNPROCESSED and job.attempts < self._limits.attempts and not self._closed:
-                again.append(job)
-                continue
+            if answer.fate is Fate.UNPROCESSED:
+                job.failed()
+                if job.attempts < self._limits.attempts and not self._closed:
+                    again.append(job)
+                    continue
             batch: _Batch = job.batch
             batch.answers[job.index] = answer
             batch.left -= 1
@@ -203,7 +219,14 @@ class Pool:
                 batch.done.set_result(None)
         if again:
             self.resent += len(again)
-            self.waiting.extendleft(reversed(again))
+            self._wait_again(again)
+
+    def _wait_again(self, jobs: list[_Job]) -> None:
+        jobs.sort(key=_age)
+        if self.waiting and self.waiting[0].age < jobs[-1].age:
+            self.waiting = deque(sorted((*jobs, *self.waiting), key=_age))
+        else:
+            self.waiting.extendleft(reversed(jobs))
 
     def _on_change(self, connection: Connection) -> None:
         if connection.closed is not None and connection in self._connections:
@@ -290,6 +313,9 @@ class Pool:
     def _spent(self, job: _Job) -> _Job:
         job.attempts = self._limits.attempts
         return job
+
+
+_age = attrgetter("age")
 
 
 def _free(connection: Connection) -> int:

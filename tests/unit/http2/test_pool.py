@@ -92,6 +92,32 @@ class TestGoodbyes:
         assert set(served.values()) == {1}
         assert len(served) == 1000
 
+    async def test_a_peer_that_takes_ten_of_hundreds_gets_the_oldest_first(self) -> None:
+        served: list[int] = []
+
+        def leave(peer: Peer, stream: int, seen: Seen) -> None:
+            if peer.ended_at:
+                return
+            served.append(int(dict(seen.headers)[b":path"][1:]))
+            answer_200(peer, stream, seen)
+            if len(peer.requests) == 10:
+                peer.leave(stream)
+
+        async with serving(leave) as server, pool_to(server.port, PoolLimits(connections=1)) as pool:
+            assert await pool.send_all(requests(600)) == [OK] * 600
+        assert served == list(range(600))
+
+    async def test_a_peer_that_only_leaves_is_given_up(self) -> None:
+        def leave(peer: Peer, *_: Any) -> None:
+            if not peer.ended_at:
+                peer.ended_at = 1
+                peer.connection.close_connection(last_stream_id=0)
+
+        async with serving(leave) as server, pool_to(server.port) as pool:
+            answers = await pool.send_all(requests(3))
+            assert pool.opened == SWIFT.attempts
+        assert {answer.fate for answer in answers} == {Fate.UNPROCESSED}
+
     async def test_refused_streams_are_sent_again(self) -> None:
         refused: set[bytes] = set()
 
