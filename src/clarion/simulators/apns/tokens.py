@@ -5,9 +5,7 @@ Source: Apple, "Establishing a token-based connection to APNs".
 
 from __future__ import annotations
 
-import binascii
 import re
-from base64 import urlsafe_b64decode
 from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import Annotated
@@ -22,6 +20,7 @@ from msgspec import Meta
 
 from clarion.clock import Clock
 from clarion.simulators.apns.reasons import Rejected
+from clarion.simulators.jose import base64url
 
 LIFE_SECONDS = 3_600
 UPDATE_SECONDS = 1_200
@@ -140,10 +139,10 @@ class ProviderTokens:
         if len(parts) != 3:
             raise Rejected("InvalidProviderToken", "no JSON web token")
         try:
-            header = msgspec.json.decode(_bytes(parts[0]), type=_Header)
-            claims = msgspec.json.decode(_bytes(parts[1]), type=_Claims)
-            signature = _bytes(parts[2])
-        except (msgspec.DecodeError, binascii.Error, UnicodeError) as error:
+            header = msgspec.json.decode(base64url(parts[0]), type=_Header)
+            claims = msgspec.json.decode(base64url(parts[1]), type=_Claims)
+            signature = base64url(parts[2])
+        except (msgspec.DecodeError, ValueError) as error:
             raise Rejected("InvalidProviderToken", f"no good JSON web token: {error}") from error
         if header.alg != "ES256" or len(signature) != _SIGNATURE_BYTES:
             raise Rejected("InvalidProviderToken", "not signed with ES256 (64 bytes, r and s)")
@@ -196,7 +195,3 @@ def _verify(key: ec.EllipticCurvePublicKey, signature: bytes, signed: bytes) -> 
         key.verify(encode_dss_signature(*numbers), signed, _ECDSA)
     except InvalidSignature:
         raise Rejected("InvalidProviderToken", "the signature is not of this key") from None
-
-
-def _bytes(part: str) -> bytes:
-    return urlsafe_b64decode(part + "=" * (-len(part) % 4))

@@ -5,9 +5,7 @@ Source: RFC 7523; Google, "Using OAuth 2.0 for server to server applications".
 
 from __future__ import annotations
 
-import binascii
 import secrets
-from base64 import urlsafe_b64decode
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
@@ -19,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from clarion.clock import Clock
 from clarion.simulators.base import Received, Reply, json_reply
+from clarion.simulators.jose import base64url
 
 TOKEN_PATH = "/token"  # noqa: S105 - where, not what
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -151,10 +150,10 @@ class TokenEndpoint:
         """The claims, and the project of the account; empty for an account that nobody registered."""
         parts = assertion.split(".")
         try:
-            header = msgspec.json.decode(_bytes(parts[0]), type=_Header)
-            claims = msgspec.json.decode(_bytes(parts[1]), type=_Claims)
-            signature = _bytes(parts[2])
-        except (msgspec.DecodeError, binascii.Error, UnicodeError, IndexError) as error:
+            header = msgspec.json.decode(base64url(parts[0]), type=_Header)
+            claims = msgspec.json.decode(base64url(parts[1]), type=_Claims)
+            signature = base64url(parts[2])
+        except (msgspec.DecodeError, ValueError, IndexError) as error:
             raise _Denied("invalid_grant", "Invalid JWT: the assertion could not be decoded.") from error
         if header.alg != "RS256" or len(parts) != 3:
             raise _Denied("invalid_grant", "Invalid JWT Signature.")
@@ -177,7 +176,3 @@ def denied_reply(error: str, description: str, status: int = 400) -> Reply:
     """An answer of the endpoint that gives no token."""
     value: dict[str, Any] = {"error": error, "error_description": description}
     return json_reply(status, value, outcome=error, detail=description, secret=True)
-
-
-def _bytes(part: str) -> bytes:
-    return urlsafe_b64decode(part + "=" * (-len(part) % 4))
