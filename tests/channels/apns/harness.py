@@ -44,6 +44,7 @@ async def simulated(
 ) -> AsyncIterator[tuple[Hall, ApnsChannel]]:
     """The simulator over TLS, and a channel to it."""
     async with gateway("apns", folder, clock) as hall:
+        hall.configure("apns", {"strictKeys": True})
         channel = open_channel(parse(channel_file(hall, label, changes)), clock)
         try:
             yield hall, channel
