@@ -14,12 +14,14 @@ from pathlib import Path
 import msgspec
 from cryptography import x509
 
+from clarion.cli.channels import expiry_warning
 from clarion.cli.context import Config, DataDir, Json, out, print_json, settings_of, with_foundation
 from clarion.failures import ConfigurationError, StoreUnavailable
 from clarion.foundation import Foundation
 from clarion.ids import id_time_ms
 from clarion.settings import Settings
 from clarion.store.facts import largest_id
+from clarion.tenants.directory import Directory
 from clarion.vault import KEY_FILE
 from clarion.web.tls import server_tls
 
@@ -133,7 +135,8 @@ def _in_the_database(settings: Settings) -> Iterator[Finding]:
     async def work(foundation: Foundation) -> list[Finding]:
         tenants = foundation.tenants
         apps, keys = await tenants.list_apps(), [key for key in await tenants.list_keys() if key.enabled]
-        await foundation.directory.refresh()  # opens every secret
+        directory = foundation.directory
+        await directory.refresh()  # opens every secret
         newest = await largest_id(foundation.database)
         ahead = (id_time_ms(newest) if newest else 0) - foundation.clock.now_ms()
         kind = "PostgreSQL" if settings.database_url else "SQLite"
@@ -141,6 +144,7 @@ def _in_the_database(settings: Settings) -> Iterator[Finding]:
             Finding("database", Verdict.OK, f"{kind}, schema up to date, secrets open"),
             _count("apps", len(apps), "clarion app create --app-id A --workspace-id W"),
             _count("access keys", len(keys), "clarion key create"),
+            *await _channels(foundation, directory),
             Finding("clock", Verdict.OK, "not behind the newest record")
             if ahead < _CLOCK_SLACK_MS
             else Finding(
@@ -154,6 +158,23 @@ def _in_the_database(settings: Settings) -> Iterator[Finding]:
         yield from with_foundation(settings, work)
     except (ConfigurationError, StoreUnavailable) as error:
         yield Finding("database", Verdict.FAULT, str(error))
+
+
+async def _channels(foundation: Foundation, directory: Directory) -> list[Finding]:
+    """Whether the vendors take the credentials, and for how long."""
+    wanted = [(app, label) for app in directory.apps for label in sorted(directory.channels(app.key))]
+    if not wanted:
+        return [Finding("channels", Verdict.OK, "none: all messages go over the own link")]
+    checks = await foundation.channels.check_all([(app.key, label) for app, label in wanted])
+    findings = []
+    for (app, label), (_, found) in zip(wanted, checks, strict=True):
+        verdict = Verdict.OK if found.ok else Verdict.FAULT if found.reached else Verdict.WARNING
+        warning = expiry_warning(found)
+        if warning and verdict is Verdict.OK:
+            verdict = Verdict.WARNING
+        text = f"{found.text}; {warning}" if warning else found.text
+        findings.append(Finding(f"{label} of {app.app_id}", verdict, text))
+    return findings
 
 
 def _count(name: str, count: int, hint: str) -> Finding:

@@ -121,7 +121,7 @@ class SmsChannel:
             case Accepted():
                 return Check(ok=True, text=f"{host} takes the access key {key}")
             case Retry(_, code, text) | Unknown(code, text):
-                return Check(ok=False, text=f"{host} cannot be asked: {code} {text}", reached=False)
+                return Check(ok=False, text=f"{host} cannot be asked: {f'{code} {text}'.strip()}", reached=False)
 
     async def close(self) -> None:
         """Finish what is under way for a few seconds, and close all connections."""
