@@ -226,10 +226,10 @@ def broadcast_jobs(broadcasts: Broadcasts, *, works: bool) -> list[Job]:
     async def retain() -> bool:
         return await broadcasts.retain() > 0
 
-    tending = Job("broadcast-log", 0.0, broadcasts.tend)  # these two wait by themselves
-    return [tending, Job("broadcasts", 0.0, broadcasts.work), Job("broadcast-retention", 30.0, retain)][
-        : 1 + 2 * works
-    ]
+    jobs = [Job("broadcast-log", 0.0, broadcasts.tend)]  # which waits by itself, as does the next one
+    if works:
+        jobs += [Job("broadcasts", 0.0, broadcasts.work), Job("broadcast-retention", 30.0, retain)]
+    return jobs
 
 
 def vendor_job(lines: Lines) -> Job:

@@ -26,6 +26,7 @@ from clarion.store.group import GroupWriter
 POLL_SECONDS = 2.0
 """How long a broadcast that another process accepted, or that a crash left, may go unnoticed."""
 
+_LONGEST_PAUSE = 0.05
 _AT_ONCE = 50
 """Most broadcasts that take turns."""
 
@@ -119,16 +120,18 @@ class Broadcasts:
     async def write_pages(self) -> None:
         """Write a page of each unfinished broadcast in turn, until all are finished.
 
-        One at which another process is faster is left to that process, until it is looked for again.
+        One at which another process is faster is left to that process, until it is looked for again. A pause after
+        each page is as long as the page took: half of the time is for pushes to single people, on any machine.
         """
         turns = deque(await self._planner.unfinished(_AT_ONCE))
         while turns:
-            task = turns.popleft()
+            task, began = turns.popleft(), self._clock.monotonic()
             step = await self._planner.take_step(task)
             if step is not None:
                 await self._courier.hand_over(step)
                 if not step.ends:
                     turns.append(task)
+            await asyncio.sleep(min(self._clock.monotonic() - began, _LONGEST_PAUSE))
             if self._news.is_set():
                 self._news.clear()
                 turns.extend(task for task in await self._planner.unfinished(_AT_ONCE) if task not in turns)
