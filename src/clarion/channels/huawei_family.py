@@ -45,17 +45,19 @@ _SEMI_SYSTEM = frozenset(("sound", "badge", "mutable-content", "badge_add_num", 
 
 
 class Names(NamedTuple):
-    """How a vendor is named.
+    """How a vendor is named, and what links it opens.
 
     Attributes:
         vendor: in texts.
         keys: in maps by channel, the best first.
         pictures: in maps of addresses, the best first.
+        https_only: whether it opens web addresses of this kind alone.
     """
 
     vendor: str
     keys: tuple[str, ...]
     pictures: tuple[str, ...]
+    https_only: bool = True
 
 
 class Tap(Enum):
@@ -226,7 +228,7 @@ def _set_tap(digested: Digest, content: PushContent, names: Names, trampoline: s
         return
     if content.action == 1:
         digested.tap, digested.link = Tap.PAGE, uri
-    elif is_https(uri):
+    elif is_https(uri) or not names.https_only:
         digested.tap, digested.link = Tap.WEB, uri
     elif trampoline:
         digested.tap, digested.link = Tap.PAGE, trampoline.replace("{uri}", quote(uri, safe=""))

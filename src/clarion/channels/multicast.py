@@ -15,14 +15,17 @@ import msgspec
 
 from clarion.channels.base import (
     Accepted,
+    Check,
     ConfigError,
     Envelope,
     InvalidToken,
     PayloadError,
     RateLimited,
+    RecallOutcome,
     Retry,
     SendOutcome,
     Unknown,
+    VendorCopy,
 )
 from clarion.channels.batching import chunked
 from clarion.channels.http import HttpAnswer, HttpClient, HttpFailure
@@ -187,6 +190,14 @@ class Multicast(ABC):
     @abstractmethod
     def read(self, answer: Mapping[str, Any]) -> Said | None:
         """An answer's JSON object; None if it is not one of this vendor."""
+
+    @abstractmethod
+    async def recall(self, copies: Sequence[VendorCopy]) -> Sequence[RecallOutcome]:
+        """Take messages back; see `VendorChannel.recall`."""
+
+    @abstractmethod
+    async def check(self) -> Check:
+        """Try the credentials without reaching any device."""
 
     def headers(self) -> Mapping[str, str]:
         """Further headers of a call."""

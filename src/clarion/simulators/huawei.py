@@ -246,5 +246,5 @@ class Numbering:
 
 
 def size_without_tokens(body: bytes, tokens: msgspec.Raw | bytes) -> int:
-    """Bytes of a request but for its list of tokens, as both were sent."""
-    return len(body) - len(bytes(tokens))
+    """Bytes of a request with an empty list of tokens, the rest as it was sent."""
+    return len(body) - len(bytes(tokens)) + len(b"[]")

@@ -25,7 +25,7 @@ from clarion.channels.message import PushContent
 from clarion.channels.multicast import Rendered, Stamp
 from clarion.channels.text import notify_id
 
-NAMES = Names("HarmonyOS", ("harmonyos", "harmony"), ("harmonyosUrl", "defaultUrl"))
+NAMES = Names("HarmonyOS", ("harmonyos", "harmony"), ("harmonyosUrl", "defaultUrl"), https_only=False)
 
 ALERT = {"push-type": "0"}
 BACKGROUND = {"push-type": "6"}
