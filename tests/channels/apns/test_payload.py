@@ -17,8 +17,9 @@ from clarion.channels.apns.payload import (
     Kind,
     Payload,
     collapse_header,
+    expiration_header,
+    id_header,
     notification_id,
-    own_headers,
     prepare,
 )
 from clarion.channels.base import PayloadError
@@ -213,9 +214,6 @@ def test_two_long_message_keys_do_not_collapse() -> None:
 
 @pytest.mark.parametrize(("expires_at", "seconds"), [(NOW + 999, NOW // 1000), (0, 1), (-5, 1), (1500, 1)])
 def test_the_headers_of_one(expires_at: int, seconds: int) -> None:
-    name, collapse = notification_id(1, 2), collapse_header("k")
-    assert own_headers(name, expires_at, collapse) == (
-        literal(b"apns-id", name.encode())
-        + literal(b"apns-expiration", str(seconds).encode())
-        + literal(b"apns-collapse-id", b"k")
-    )
+    assert expiration_header(expires_at) == literal(b"apns-expiration", str(seconds).encode())
+    assert id_header(notification_id(1, 2)) == literal(b"apns-id", notification_id(1, 2).encode())
+    assert collapse_header("k") == literal(b"apns-collapse-id", b"k")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -16,8 +16,9 @@ from clarion.channels.apns.payload import (
     Kind,
     Payload,
     collapse_header,
+    expiration_header,
+    id_header,
     notification_id,
-    own_headers,
     prepare,
 )
 from clarion.channels.apns.settings import HOSTS, ApnsSettings
@@ -32,12 +33,12 @@ from clarion.channels.base import (
     RecallOutcome,
     Retry,
     SendOutcome,
+    Unknown,
     VendorCopy,
 )
 from clarion.channels.message import PushContent
 from clarion.channels.sender import Gateway, check_of, gateway
 from clarion.clock import Clock
-from clarion.http2.exchange import OK, Answer
 from clarion.http2.headers import HeaderSet
 from clarion.http2.pool import Pool, Request
 
@@ -47,6 +48,7 @@ CHECK_SECONDS = 15.0
 
 _DEVICE = b"/3/device/"
 _NOBODY = "0" * 64
+_ALIKE = slice(3, 6)  # of an envelope: msg_key, task, expires_at
 _NOT_RECALLABLE = NotRecallable(
     "", "Apple has no call that takes a notification back; a push with the same message key overwrites its text"
 )
@@ -59,12 +61,32 @@ class Sent(NamedTuple):
     Attributes:
         position: of its envelope.
         name: its `apns-id`.
-        payload: what it shares with others.
+        kind: what it is.
+        notes: what of the message has no place in it.
+        request: what is sent.
     """
 
     position: int
     name: str
+    kind: Kind
+    notes: tuple[str, ...]
+    request: Request
+
+
+class Common(NamedTuple):
+    """What notifications have in common that differ in their devices alone.
+
+    Attributes:
+        payload: what they were made of.
+        headers: those that many share.
+        body: the payload itself.
+        own: of the headers of each, those that are alike.
+    """
+
     payload: Payload
+    headers: HeaderSet
+    body: bytes
+    own: bytes
 
 
 class ApnsChannel:
@@ -131,72 +153,61 @@ class ApnsChannel:
         await self._pool.close()
 
     async def _send(self, envelopes: Sequence[Envelope]) -> list[SendOutcome]:
-        outcomes: list[SendOutcome] = [_NO_ACTIVITY] * len(envelopes)
+        outcomes: list[SendOutcome] = [Unknown()] * len(envelopes)
         token = "" if self._tokens is None else self._tokens.current()
-        sent, requests = self._compose(envelopes, self._headers(token), outcomes)
-        answers = await self._pool.send_all(requests)
-        expired = self._settle(sent, answers, outcomes)
-        if expired and self._tokens is not None:
-            renewed = self._tokens.renew(token)
-            if renewed is not None:
-                headers = self._headers(renewed)
-                kinds = [sent[index].payload.kind for index in expired]
-                again = [
-                    requests[index]._replace(headers=headers[kind])
-                    for index, kind in zip(expired, kinds, strict=True)
-                ]
-                self._settle([sent[index] for index in expired], await self._pool.send_all(again), outcomes)
+        sent = self._compose(envelopes, self._headers(token), outcomes)
+        expired = await self._carry(sent, outcomes)
+        renewed = self._tokens.renew(token) if expired and self._tokens is not None else None
+        if renewed is not None:
+            headers = self._headers(renewed)
+            again = [one._replace(request=one.request._replace(headers=headers[one.kind])) for one in expired]
+            await self._carry(again, outcomes)
         return outcomes
 
     def _compose(
-        self, envelopes: Sequence[Envelope], headers: dict[Kind, HeaderSet], outcomes: list[SendOutcome]
-    ) -> tuple[list[Sent], list[Request]]:
-        """The requests for all envelopes that can be sent; the outcomes of the others."""
+        self, envelopes: Sequence[Envelope], headers: Mapping[Kind, HeaderSet], outcomes: list[SendOutcome]
+    ) -> list[Sent]:
+        """What can be sent; the outcomes of the rest."""
         sent: list[Sent] = []
-        requests: list[Request] = []
         content: PushContent | None = None
         payload: Payload | PayloadError = _NO_ACTIVITY
-        shared: HeaderSet | None = None
+        common: Common | PayloadError = _NO_ACTIVITY
+        known: object = None
         for position, envelope in enumerate(envelopes):
             if envelope.content is not content:
-                content = envelope.content
+                content, known = envelope.content, None
                 payload = prepare(content)
-                shared = headers.get(payload.kind) if isinstance(payload, Payload) else None
-            if isinstance(payload, PayloadError):
-                outcomes[position] = payload
+            alike = envelope[_ALIKE]
+            if alike != known:
+                common = _common(envelope, payload, headers)
+                known = None if isinstance(common, Common) and common.payload.timed else alike
+            if isinstance(common, PayloadError):
+                outcomes[position] = common
                 continue
-            if shared is None:
-                continue  # a live activity, and only a certificate
-            body, token = payload.body(envelope), envelope.token
-            if len(body) > MAX_PAYLOAD:
-                outcomes[position] = PayloadError(
-                    "PayloadTooLarge",
-                    f"the payload has {len(body)} bytes, {MAX_PAYLOAD} are allowed; it was not sent",
-                )
-                continue
+            token = envelope.token
             if not (token.isalnum() and token.isascii() and len(token) <= MAX_TOKEN):
                 outcomes[position] = InvalidToken(None, "BadDeviceToken", "not hexadecimal digits; it was not sent")
                 continue
             name = notification_id(envelope.message, envelope.device)
-            collapse = collapse_header(envelope.msg_key) if payload.kind is Kind.ALERT else b""
-            own = own_headers(name, envelope.expires_at, collapse)
-            requests.append(Request(shared, self._path + token.lower().encode(), body, own))
-            sent.append(Sent(position, name, payload))
-        return sent, requests
+            path = self._path + token.lower().encode()
+            request = Request(common.headers, path, common.body, id_header(name) + common.own)
+            sent.append(Sent(position, name, common.payload.kind, common.payload.notes, request))
+        return sent
 
-    def _settle(self, sent: Sequence[Sent], answers: Sequence[Answer], outcomes: list[SendOutcome]) -> list[int]:
-        """Note the outcomes; which of those that were sent failed for the provider token alone."""
-        expired: list[int] = []
-        for index, (answer, (position, name, payload)) in enumerate(zip(answers, sent, strict=True)):
-            if answer is OK or answer.status == 200:
-                outcomes[position] = Accepted(name, payload.notes)
+    async def _carry(self, sent: Sequence[Sent], outcomes: list[SendOutcome]) -> list[Sent]:
+        """Send, and note the outcomes; which failed for the provider token alone."""
+        answers = await self._pool.send_all([one.request for one in sent])
+        expired: list[Sent] = []
+        for one, answer in zip(sent, answers, strict=True):
+            if answer.status == 200:
+                outcomes[one.position] = Accepted(one.name, one.notes)
                 self._trusted = True
                 continue
-            outcomes[position] = outcome(answer, name, self._clock)
+            outcomes[one.position] = outcome(answer, one.name, self._clock)
+            if answer.status:
+                self._trusted = answer.status != 403
             if is_expired(answer):
-                expired.append(index)
-            elif answer.status not in (0, 403):
-                self._trusted = True
+                expired.append(one)
         return expired
 
     def _headers(self, token: str) -> dict[Kind, HeaderSet]:
@@ -217,6 +228,24 @@ class ApnsChannel:
         }  # fmt: skip
         self._shared = token, headers
         return headers
+
+
+def _common(
+    envelope: Envelope, payload: Payload | PayloadError, headers: Mapping[Kind, HeaderSet]
+) -> Common | PayloadError:
+    if isinstance(payload, PayloadError):
+        return payload
+    shared = headers.get(payload.kind)
+    if shared is None:
+        return _NO_ACTIVITY
+    body = payload.body(envelope)
+    if len(body) > MAX_PAYLOAD:
+        text = f"the payload has {len(body)} bytes, {MAX_PAYLOAD} are allowed; it was not sent"
+        return PayloadError("PayloadTooLarge", text)
+    own = expiration_header(envelope.expires_at)
+    if payload.kind is Kind.ALERT:
+        own += collapse_header(envelope.msg_key)
+    return Common(payload, shared, body, own)
 
 
 def open_channel(settings: ApnsSettings, clock: Clock) -> ApnsChannel:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from enum import Enum
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -37,6 +38,8 @@ _ID = literal(b"apns-id", bytes(36))[:-36]
 _EXPIRATION = literal(b"apns-expiration", bytes(10))[:-11]
 _COLLAPSE = literal(b"apns-collapse-id", b"")[:-1]
 _VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
+_NAMESPACE = NAMESPACE.bytes
+_sha1 = partial(hashlib.sha1, usedforsecurity=False)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -182,20 +185,19 @@ def _number(value: Any) -> int | None:
 
 def notification_id(message: int, device: int) -> str:
     """The `apns-id` of a message for a device: the same whenever it is sent, a UUID of version 5."""
-    digits = hashlib.sha1(b"%b%d:%d" % (NAMESPACE.bytes, message, device), usedforsecurity=False).hexdigest()
+    digits = _sha1(b"%b%d:%d" % (_NAMESPACE, message, device)).hexdigest()
     return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:32]}"
 
 
-def own_headers(name: str, expires_at: int, collapse: bytes) -> bytes:
-    """The headers that one notification does not share.
+def id_header(name: str) -> bytes:
+    """The header `apns-id`."""
+    return _ID + name.encode()
 
-    Args:
-        name: its `apns-id`.
-        expires_at: end of validity, ms; Apple takes seconds, and 0 would mean "do not keep it".
-        collapse: as `collapse_header` made it.
-    """
+
+def expiration_header(expires_at: int) -> bytes:
+    """The header for the end of validity (ms); Apple takes seconds, of which 0 would mean "do not keep it"."""
     until = b"%d" % max(1, expires_at // 1000)
-    return b"%b%b%b%c%b%b" % (_ID, name.encode(), _EXPIRATION, len(until), until, collapse)
+    return b"%b%c%b" % (_EXPIRATION, len(until), until)
 
 
 def collapse_header(msg_key: str) -> bytes:
