@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from clarion.channels.base import ConfigError, Retry, SendOutcome
+from clarion.channels.base import Accepted, Check, ConfigError, Retry, SendOutcome
 from clarion.channels.http import HttpAnswer, HttpFailure
 from clarion.channels.outcomes import (
     Treatment,
     VendorCode,
     answered,
+    check_of,
     outcome_of,
     outcome_of_failure,
     outcome_of_status,
@@ -110,3 +111,13 @@ async def authorized(tokens: TokenSource, call: Callable[[str], Awaitable[Judged
             break
         tokens.invalidate(token)
     return judged
+
+
+async def checked(fetch: Callable[[], Awaitable[AccessToken]], host: str) -> Check:
+    """What asking for an access token shows, which reaches no device."""
+    try:
+        await fetch()
+    except TokenRefused as refused:
+        kind = ConfigError if refused.final else Retry
+        return check_of(kind(code=refused.code, text=refused.text), host)
+    return check_of(Accepted(""), host)

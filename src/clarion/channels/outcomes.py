@@ -16,8 +16,12 @@ from clarion.channels.base import (
     Check,
     ConfigError,
     InvalidToken,
+    NotRecallable,
     PayloadError,
     RateLimited,
+    Recalled,
+    RecallOutcome,
+    RecallUnknown,
     Retry,
     SendOutcome,
     Unknown,
@@ -156,6 +160,16 @@ def answered(answer: HttpAnswer, member: str) -> tuple[str, dict[str, Any]] | No
     if answer.status >= 300 and str(code) == "0":
         return None
     return str(code)[:40], value
+
+
+def recall_outcome_of(outcome: SendOutcome) -> RecallOutcome:
+    """The outcome of a call that takes a message back."""
+    code, text = str(getattr(outcome, "code", "")), str(getattr(outcome, "text", ""))
+    if isinstance(outcome, Accepted):
+        return Recalled()
+    if isinstance(outcome, Retry | RateLimited | Unknown):
+        return RecallUnknown(code, text)
+    return NotRecallable(code, text)
 
 
 def check_of(outcome: SendOutcome, host: str) -> Check:

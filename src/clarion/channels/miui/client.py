@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import msgspec
 
+from clarion.channels.addressing import Addressed, addressed
 from clarion.channels.base import (
     Accepted,
     Check,
-    ConfigError,
     Envelope,
-    InvalidToken,
-    NotRecallable,
-    PayloadError,
     RateLimited,
-    Recalled,
     RecallOutcome,
     RecallUnknown,
-    Retry,
     SendOutcome,
     Unknown,
     VendorCopy,
@@ -37,10 +31,11 @@ from clarion.channels.outcomes import (
     outcome_of,
     outcome_of_failure,
     outcome_of_status,
+    recall_outcome_of,
     scrub,
 )
 from clarion.channels.pauses import Pauses
-from clarion.channels.text import Unsendable, notify_id
+from clarion.channels.text import notify_id
 from clarion.clock import Clock
 
 LIST_PATH = "/v3/message/regid"
@@ -56,13 +51,7 @@ _TOKEN = re.compile(r"[!-+\--~]{1,512}")  # printable ASCII without the comma, w
 _QUOTA = re.compile(r"(\S+):(\d{1,9})(?=\s|$)")
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """A message for a device; `places` are those of its envelopes."""
-
-    message: Message
-    token: str
-    places: list[int]
+_Item = Addressed[Message]
 
 
 class MiuiChannel:
@@ -97,7 +86,13 @@ class MiuiChannel:
     async def send(self, envelopes: Sequence[Envelope]) -> list[SendOutcome]:
         """Send; an outcome for each envelope, in their order."""
         outcomes: list[SendOutcome] = [Unknown()] * len(envelopes)
-        items = self._items(envelopes, outcomes)
+        renderer = Renderer(self._settings, self._clock.now_ms())
+
+        def make(envelope: Envelope) -> Message | RateLimited:
+            message = renderer.message(envelope)
+            return self._pauses.limit(_channel(message)) or message
+
+        items = addressed(envelopes, make, _TOKEN, outcomes)
         many: list[list[_Item]] = []
         few: list[list[_Item]] = []
         for same in items:
@@ -134,35 +129,9 @@ class MiuiChannel:
         await self._underway.ended(_CLOSE_SECONDS)
         await self._http.close()
 
-    def _items(self, envelopes: Sequence[Envelope], outcomes: list[SendOutcome]) -> list[list[_Item]]:
-        """The devices of each message; of what cannot be sent, the outcome is written down."""
-        groups = []
-        renderer = Renderer(self._settings, self._clock.now_ms())
-        for same in grouped(range(len(envelopes)), lambda place: _likeness(envelopes[place])).values():
-            refusal: SendOutcome | None
-            try:
-                message = renderer.message(envelopes[same[0]])
-                refusal = self._pauses.limit(_channel(message))
-            except Unsendable as unsendable:
-                refusal = PayloadError("", str(unsendable))
-            if refusal is not None:
-                for place in same:
-                    outcomes[place] = refusal
-                continue
-            group = []
-            for token, places in grouped(same, lambda place: envelopes[place].token).items():
-                if _TOKEN.fullmatch(token):
-                    group.append(_Item(message, token, places))
-                    continue
-                for place in places:
-                    outcomes[place] = InvalidToken(None, "", "no registration id of Xiaomi has such characters")
-            groups.append(group)
-        return [group for group in groups if group]
-
     async def _deliver(self, items: Sequence[_Item], outcomes: list[SendOutcome]) -> None:
         for item, outcome in zip(items, await told_apart(items, self._call), strict=True):
-            for place in item.places:
-                outcomes[place] = outcome
+            item.settle(outcome, outcomes)
 
     async def _call(self, items: Sequence[_Item]) -> SendOutcome | list[SendOutcome]:
         tokens = [item.token for item in items]
@@ -229,14 +198,9 @@ class MiuiChannel:
             "notify_id": str(number),
         }
         answer = await self._http.post_form(self._settings.revoke_path, form, self._headers)
-        outcome = _recalled(self._judged(answer, tokens))
+        outcome = recall_outcome_of(self._judged(answer, tokens))
         for place in places:
             outcomes[place] = outcome
-
-
-def _likeness(envelope: Envelope) -> tuple[int, int, str, int, int]:
-    """Equal for envelopes that differ in their device alone."""
-    return id(envelope.content), envelope.message, envelope.msg_key, envelope.task, envelope.expires_at
 
 
 def _channel(message: Message) -> str:
@@ -257,16 +221,6 @@ def _exceeded(answer: HttpAnswer | HttpFailure) -> dict[str, int]:
     text = data.get("channel_exceed_quota") if isinstance(data, dict) else None
     found = _QUOTA.findall(text) if isinstance(text, str) else []
     return {channel: int(count) for channel, count in found}
-
-
-def _recalled(outcome: SendOutcome) -> RecallOutcome:
-    match outcome:
-        case Accepted():
-            return Recalled()
-        case PayloadError(code, text) | ConfigError(code, text) | InvalidToken(_, code, text):
-            return NotRecallable(code, text)
-        case Retry(_, code, text) | RateLimited(_, code, text) | Unknown(code, text):
-            return RecallUnknown(code, text)
 
 
 def open_channel(settings: MiuiSettings, clock: Clock, *, seconds: float = 15.0) -> MiuiChannel:

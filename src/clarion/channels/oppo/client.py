@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 
-from clarion.channels.authorized import Judge, Judged, authorized
+from clarion.channels.addressing import Addressed, addressed
+from clarion.channels.authorized import Judge, Judged, authorized, checked
 from clarion.channels.base import (
     Accepted,
     Check,
-    ConfigError,
     Envelope,
-    InvalidToken,
     NotRecallable,
     PayloadError,
+    RateLimited,
     RecallOutcome,
-    Retry,
     SendOutcome,
     Unknown,
     VendorCopy,
@@ -31,10 +29,9 @@ from clarion.channels.http import HttpClient
 from clarion.channels.oppo.errors import CODES, DUPLICATE, row_of
 from clarion.channels.oppo.payload import Message, Renderer
 from clarion.channels.oppo.settings import BASE_URL, OppoSettings
-from clarion.channels.outcomes import check_of, outcome_of, scrub
+from clarion.channels.outcomes import outcome_of, scrub
 from clarion.channels.pauses import Pauses
-from clarion.channels.text import Unsendable
-from clarion.channels.tokens import AccessToken, TokenRefused, TokenSource
+from clarion.channels.tokens import AccessToken, TokenSource
 from clarion.clock import Clock
 
 AUTH_PATH = "/server/v1/auth"
@@ -49,14 +46,7 @@ _CLOSE_SECONDS = 5.0
 _TOKEN = re.compile(r"[!-:<-~]{1,512}")  # printable ASCII without the semicolon, which separates tokens elsewhere
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """A message for a device; `places` are those of its envelopes, `again` whether it was sent before."""
-
-    message: Message
-    token: str
-    places: list[int]
-    again: bool
+_Item = Addressed[Message]
 
 
 class OppoChannel:
@@ -92,9 +82,16 @@ class OppoChannel:
     async def send(self, envelopes: Sequence[Envelope]) -> list[SendOutcome]:
         """Send; an outcome for each envelope, in their order."""
         outcomes: list[SendOutcome] = [Unknown()] * len(envelopes)
+        renderer = Renderer(self._settings, self._clock.now_ms())
+
+        def make(envelope: Envelope) -> Message | RateLimited:
+            message = renderer.message(envelope)
+            return self._pauses.limit(message.quota) or message
+
+        items = [item for same in addressed(envelopes, make, _TOKEN, outcomes) for item in same]
         calls = [
             partial(self._deliver, part, outcomes)
-            for rank in _ranked(self._items(envelopes, outcomes))
+            for rank in _ranked(items)
             for part in chunked(rank, MAX_MESSAGES)
         ]
         with self._underway:
@@ -108,12 +105,7 @@ class OppoChannel:
     async def check(self) -> Check:
         """Ask for an access token, which reaches no device."""
         with self._underway:
-            try:
-                await self._fetch()
-            except TokenRefused as refused:
-                kind = ConfigError if refused.final else Retry
-                return check_of(kind(code=refused.code, text=refused.text), self._auth.host)
-        return check_of(Accepted(""), self._auth.host)
+            return await checked(self._fetch, self._auth.host)
 
     async def close(self) -> None:
         """Finish what is under way for a few seconds, and close all connections."""
@@ -127,33 +119,10 @@ class OppoChannel:
         answer = await self._auth.post_form("", {"app_key": key, "timestamp": timestamp, "sign": sign})
         return self._judge.token(answer, lambda value: _member(value, "data", "auth_token"), _TOKEN_SECONDS)
 
-    def _items(self, envelopes: Sequence[Envelope], outcomes: list[SendOutcome]) -> list[_Item]:
-        """What is to be sent; of what cannot be, the outcome is written down."""
-        renderer = Renderer(self._settings, self._clock.now_ms())
-        items = []
-        for same in grouped(range(len(envelopes)), lambda place: _likeness(envelopes[place])).values():
-            try:
-                message = renderer.message(envelopes[same[0]])
-                refusal: SendOutcome | None = self._pauses.limit(message.quota)
-            except Unsendable as unsendable:
-                refusal = PayloadError("", str(unsendable))
-            for token, places in grouped(same, lambda place: envelopes[place].token).items():
-                outcome = refusal
-                if outcome is None and not _TOKEN.fullmatch(token):
-                    outcome = InvalidToken(None, "", "no registration id of OPPO has such characters")
-                if outcome is None:
-                    again = any(envelopes[place].attempt > 1 for place in places)
-                    items.append(_Item(message, token, places, again))
-                    continue
-                for place in places:
-                    outcomes[place] = outcome
-        return items
-
     async def _deliver(self, items: Sequence[_Item], outcomes: list[SendOutcome]) -> None:
         for item, outcome in zip(items, await told_apart(items, self._call), strict=True):
             final = self._pauses.noted(item.message.quota, _final(outcome, item))
-            for place in item.places:
-                outcomes[place] = final
+            item.settle(final, outcomes)
 
     async def _call(self, items: Sequence[_Item]) -> SendOutcome | list[SendOutcome]:
         tokens = [item.token for item in items]
@@ -191,11 +160,6 @@ class OppoChannel:
             return Accepted(_text(element.get("messageId")))
         text = scrub(element.get("errorMessage"), [element["registrationId"]])
         return outcome_of(row_of(str(code), text), str(code)[:40], text, self._clock)
-
-
-def _likeness(envelope: Envelope) -> tuple[int, int, str, int, int]:
-    """Equal for envelopes that differ in their device alone."""
-    return id(envelope.content), envelope.message, envelope.msg_key, envelope.task, envelope.expires_at
 
 
 def _ranked(items: Sequence[_Item]) -> list[list[_Item]]:

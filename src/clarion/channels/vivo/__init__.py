@@ -1,0 +1,9 @@
+"""vivo (and iQOO): vivo Push, HTTP API for servers."""
+
+from __future__ import annotations
+
+from clarion.channels.vivo.client import VivoChannel, open_channel
+from clarion.channels.vivo.receipts import parse_receipts
+from clarion.channels.vivo.settings import VivoSettings, parse
+
+__all__ = ["VivoChannel", "VivoSettings", "open_channel", "parse", "parse_receipts"]
