@@ -64,7 +64,7 @@ def hall() -> Iterator[Hall]:
     halls: list[tuple[Hall, asyncio.AbstractEventLoop]] = []
 
     async def serve() -> None:
-        async with Hall(labels=["sms"]) as opened:
+        async with Hall(labels=["sms"], strict=True) as opened:
             halls.append((opened, asyncio.get_running_loop()))
             started.set()
             await ended.wait()

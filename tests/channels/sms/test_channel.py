@@ -310,7 +310,8 @@ async def test_credentials(tmp_path: Path, clock: ManualClock) -> None:
     ],
 )
 async def test_wrong_credentials(tmp_path: Path, clock: ManualClock, changes: dict[str, Any], code: str) -> None:
-    async with opened(tmp_path, clock, **changes) as (_, channel):
+    async with opened(tmp_path, clock, **changes) as (hall, channel):
+        hall.configure("sms", {"strictKeys": True})
         check = await channel.check()
         assert (check.ok, check.reached) == (False, True)
         assert code in check.text

@@ -8,10 +8,11 @@ Source: Alibaba Cloud, "RPC signature method" (version 1) and "V3 request signat
 from __future__ import annotations
 
 import hmac
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from hashlib import new as hash_of
 from hashlib import sha256
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote
@@ -31,29 +32,41 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 class Call(NamedTuple):
-    """A request that passed the gateway: its action and parameters, and whether it wants JSON rather than XML."""
+    """A request that passed the gateway.
+
+    Attributes:
+        action: what it wants.
+        parameters: of query and form.
+        json: whether it wants JSON rather than XML.
+        verified: whether its access key is known, so that the signature was verified.
+    """
 
     action: str
     parameters: Mapping[str, str]
     json: bool
+    verified: bool
 
 
 class Gateway:
     """Lets requests pass that an access key signed.
 
     Args:
-        key_id: of the key.
-        secret: of the key.
+        keys: secrets by access-key id.
         actions: that there are.
         clock: for the time window.
+        strict: whether a key has to be known; else the well-formed signatures of others are let pass.
+
+    Attributes:
+        keys: secrets by access-key id.
+        strict: as above.
     """
 
-    def __init__(self, key_id: str, secret: str, actions: frozenset[str], clock: Clock) -> None:
-        self.key_id = key_id
-        self.secret = secret
+    def __init__(self, keys: dict[str, str], actions: frozenset[str], clock: Clock, *, strict: bool) -> None:
+        self.keys = keys
+        self.strict = strict
         self._actions = actions
         self._clock = clock
-        self._nonces: OrderedDict[str, int] = OrderedDict()
+        self._nonces: OrderedDict[tuple[str, str], int] = OrderedDict()
 
     def admit(self, request: Received) -> Call:
         """The call that a request is.
@@ -80,15 +93,19 @@ class Gateway:
         digest = _DIGESTS.get(parameters["SignatureMethod"])
         if digest is None or parameters["SignatureVersion"] != "1.0":
             raise Refused("InvalidSignatureMethod")
-        self._check_key(parameters["AccessKeyId"])
+        key_id = parameters["AccessKeyId"]
+        secret = self._secret_of(key_id)
         self._check_time(parameters.get("Timestamp", ""))
         string = f"{request.method}&%2F&{_encoded(_canonical(parameters, without='Signature'))}"
-        made = b64encode(hmac.digest(f"{self.secret}&".encode(), string.encode(), digest)).decode()
-        if not hmac.compare_digest(made.encode(), parameters["Signature"].encode()):
+        if not _is_signature(parameters["Signature"], digest):
+            raise Refused("IncompleteSignature")
+        made = b64encode(hmac.digest(f"{secret or ''}&".encode(), string.encode(), digest))
+        if secret is not None and not hmac.compare_digest(made, parameters["Signature"].encode()):
             text = f"Specified signature is not matched with our calculation. server string to sign is:{string}"
             raise Refused("SignatureDoesNotMatch", text)
-        self._use(parameters.get("SignatureNonce", ""))
-        return Call(action, parameters, parameters.get("Format", "XML").upper() == "JSON")
+        self._use(key_id, parameters.get("SignatureNonce", ""))
+        as_json = parameters.get("Format", "XML").upper() == "JSON"
+        return Call(action, parameters, as_json, secret is not None)
 
     def _admit_header(self, request: Received, query: dict[str, str], parameters: dict[str, str]) -> Call:
         headers = request.headers
@@ -100,7 +117,7 @@ class Gateway:
         if not parts.get("Credential") or not parts.get("Signature") or not set(names) >= _MUST_BE_SIGNED:
             raise Refused("IncompleteSignature")
         action = self._known(headers.get("x-acs-action", ""), headers.get("x-acs-version", ""))
-        self._check_key(parts["Credential"])
+        secret = self._secret_of(parts["Credential"])
         self._check_time(headers.get("x-acs-date", ""))
         body_hash = sha256(request.body).hexdigest()
         if headers.get("x-acs-content-sha256", body_hash) != body_hash:
@@ -108,12 +125,12 @@ class Gateway:
         signed = "".join(f"{name}:{headers.get(name, '').strip()}\n" for name in names)
         lines = "\n".join((request.method, "/", _canonical(query), signed, parts["SignedHeaders"], body_hash))
         string = f"{_ACS3}\n{sha256(lines.encode()).hexdigest()}"
-        made = hmac.digest(self.secret.encode(), string.encode(), "sha256").hex()
-        if not hmac.compare_digest(made.encode(), parts["Signature"].encode()):
+        made = hmac.digest((secret or "").encode(), string.encode(), "sha256").hex().encode()
+        if secret is not None and not hmac.compare_digest(made, parts["Signature"].encode()):
             text = f"Specified signature does not match our calculation. server StringToSign is [{string}]"
             raise Refused("SignatureDoesNotMatch", text)
-        self._use(headers.get("x-acs-signature-nonce", ""))
-        return Call(action, parameters, json=True)
+        self._use(parts["Credential"], headers.get("x-acs-signature-nonce", ""))
+        return Call(action, parameters, json=True, verified=secret is not None)
 
     def _known(self, action: str, version: str) -> str:
         if not action:
@@ -126,9 +143,11 @@ class Gateway:
             raise Refused("InvalidAction.NotFound")
         return action
 
-    def _check_key(self, key_id: str) -> None:
-        if not hmac.compare_digest(key_id.encode(), self.key_id.encode()):
+    def _secret_of(self, key_id: str) -> str | None:
+        secret = self.keys.get(key_id)
+        if secret is None and self.strict:
             raise Refused("InvalidAccessKeyId.NotFound")
+        return secret
 
     def _check_time(self, text: str) -> None:
         if not text:
@@ -140,16 +159,23 @@ class Gateway:
         if abs(at.timestamp() - self._clock.now_ms() / 1000) > WINDOW_SECONDS:
             raise Refused("InvalidTimeStamp.Expired")
 
-    def _use(self, nonce: str) -> None:
+    def _use(self, key_id: str, nonce: str) -> None:
         """Nonces of good signatures alone are kept, for as long as their time is good."""
         if not nonce:
             raise missing("SignatureNonce")
         oldest = self._clock.now_ms() - 2 * WINDOW_SECONDS * 1000
         while self._nonces and (len(self._nonces) >= MAX_NONCES or next(iter(self._nonces.values())) < oldest):
             self._nonces.popitem(last=False)
-        if nonce in self._nonces:
+        if (key_id, nonce) in self._nonces:
             raise Refused("SignatureNonceUsed")
-        self._nonces[nonce] = self._clock.now_ms()
+        self._nonces[key_id, nonce] = self._clock.now_ms()
+
+
+def _is_signature(text: str, digest: str) -> bool:
+    try:
+        return len(b64decode(text, validate=True)) == hash_of(digest).digest_size
+    except ValueError:
+        return False
 
 
 def _is_form(request: Received) -> bool:

@@ -43,6 +43,8 @@ class Account(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_field
     """What can be set while the simulator runs.
 
     Attributes:
+        strict_keys: whether an access key has to be known; else unknown ones are let pass, unverified.
+        access_keys: to know: secrets by id.
         sign_names: the approved signatures; empty: any.
         templates: the approved templates, texts with `${name}` by code; empty: any, with any values.
         per_minute: most messages to a number in a minute; 0: no limit.
@@ -53,6 +55,8 @@ class Account(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_field
         failing: code of the report by number, for numbers that messages do not reach.
     """
 
+    strict_keys: bool = False
+    access_keys: dict[str, str] = {}
     sign_names: list[str] = []
     templates: dict[str, str] = {}
     per_minute: int = 0

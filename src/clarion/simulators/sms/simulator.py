@@ -56,17 +56,14 @@ class SmsSimulator:
         key_id, secret = known.get("accessKeyId"), known.get("accessKeySecret")
         if not (isinstance(key_id, str) and isinstance(secret, str) and key_id and secret):
             key_id, secret = f"LTAI{secrets.token_hex(10)}", secrets.token_urlsafe(24)
-        self.gateway = Gateway(key_id, secret, _ACTIONS, self._clock)
-        self.account = Account()
+        self._own = {"accessKeyId": key_id, "accessKeySecret": secret}
+        self.gateway = Gateway({key_id: secret}, _ACTIONS, self._clock, strict=surroundings.strict)
+        self.account = Account(strict_keys=surroundings.strict)
         self._sent: OrderedDict[str, deque[_Sent]] = OrderedDict()
 
     def credentials(self, base_url: str) -> dict[str, Any]:
         """The access key that is known."""
-        return {
-            "accessKeyId": self.gateway.key_id,
-            "accessKeySecret": self.gateway.secret,
-            "baseUrl": base_url,
-        }
+        return {**self._own, "baseUrl": base_url}
 
     def configure(self, settings: Mapping[str, Any]) -> None:
         """Take settings, the members of `Account`."""
@@ -74,6 +71,8 @@ class SmsSimulator:
             self.account = msgspec.convert({**msgspec.to_builtins(self.account), **settings}, Account)
         except msgspec.ValidationError as error:
             raise ValueError(str(error)) from error
+        self.gateway.strict = self.account.strict_keys
+        self.gateway.keys |= self.account.access_keys
 
     def handle(self, request: Received) -> Reply:
         """Answer a request."""
@@ -95,7 +94,8 @@ class SmsSimulator:
                 value["Recommend"] = f"https://api.aliyun.com/troubleshoot?q={refused.code}&product=Dysmsapi"
             status, outcome, detail = refused.status, refused.code, refused.message.partition(" server ")[0]
         else:
-            status, outcome, detail = 200, "accepted", ""
+            status, outcome = 200, "accepted"
+            detail = "" if call.verified else "an unknown access key: its signature was not verified"
         if call is None or call.json:
             return json_reply(status, value, tokens=tokens, outcome=outcome, detail=detail, receipts=receipts)
         body = _xml(f"{call.action}Response" if status == 200 else "Error", value).encode()
