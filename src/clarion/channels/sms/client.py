@@ -11,21 +11,18 @@ from uuid import uuid4
 from clarion.channels.base import (
     Accepted,
     Check,
-    ConfigError,
     Envelope,
     InvalidToken,
     NotRecallable,
     PayloadError,
-    RateLimited,
     RecallOutcome,
-    Retry,
     SendOutcome,
     Unknown,
     VendorCopy,
 )
 from clarion.channels.batching import Underway, bounded, chunked, grouped
 from clarion.channels.http import HttpAnswer, HttpClient, HttpFailure
-from clarion.channels.outcomes import VENDOR_ZONE
+from clarion.channels.outcomes import VENDOR_ZONE, check_of
 from clarion.channels.sms.errors import DENIED, OF_A_NUMBER, OF_A_SIGNATURE, OF_PARAMS, TAKEN, judged, said
 from clarion.channels.sms.payload import MAX_BATCH, MAX_NUMBERS, VERSION, Item, Text, parameters, text_of
 from clarion.channels.sms.phones import normalised
@@ -104,24 +101,14 @@ class SmsChannel:
         query = {"PhoneNumber": _NOBODY, "SendDate": today, "PageSize": "1", "CurrentPage": "1"}
         with self._underway:
             answer = await self._call({"Action": "QuerySendDetails", "Version": VERSION, **query})
-        host, key = self._http.host, self._settings.access_key_id
-        outcome = judged(answer, self._clock, self._private(()))
         code = "" if isinstance(answer, HttpFailure) else said(answer)[0]
-        if code == TAKEN:
-            return Check(ok=True, text=f"{host} takes the access key {key}")
         if code in DENIED:
             return Check(
-                ok=True, text=f"{host} knows the access key {key}; it may not query, so more was not tried"
+                ok=True, text=f"{self._http.host} knows the access key; it may not query, nor was more tried"
             )
-        match outcome:
-            case RateLimited(_, code, text):
-                return Check(ok=True, text=f"{host} limits the rate now: {code} {text}")
-            case ConfigError(code, text) | PayloadError(code, text) | InvalidToken(_, code, text):
-                return Check(ok=False, text=f"{host} refuses the access key {key}: {code} {text}")
-            case Accepted():
-                return Check(ok=True, text=f"{host} takes the access key {key}")
-            case Retry(_, code, text) | Unknown(code, text):
-                return Check(ok=False, text=f"{host} cannot be asked: {f'{code} {text}'.strip()}", reached=False)
+        # A query has no message's id, without which a sending would be in doubt.
+        outcome = Accepted("") if code == TAKEN else judged(answer, self._clock, self._private(()))
+        return check_of(outcome, self._http.host)
 
     async def close(self) -> None:
         """Finish what is under way for a few seconds, and close all connections."""
