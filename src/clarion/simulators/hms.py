@@ -36,6 +36,7 @@ from clarion.simulators.huawei import (
 )
 
 TOKEN_PATH = "/oauth2/v3/token"  # noqa: S105
+OLD_TOKEN_PATH = "/oauth2/v2/token"  # noqa: S105
 MAX_TITLE = 40
 MAX_CONTENT = 1_024
 BAD_TOKEN = frozenset(("80100000", "80300007"))
@@ -206,7 +207,7 @@ class HmsSimulator:
 
     def handle(self, request: Received) -> Reply:
         """Answer a call."""
-        if request.method == "POST" and request.path == TOKEN_PATH:
+        if request.method == "POST" and request.path in (TOKEN_PATH, OLD_TOKEN_PATH):
             return self._office.give(request, self._settings.token_seconds)
         parts = request.path.split("/")
         if request.method != "POST" or len(parts) != 4 or parts[1] != "v1" or parts[3] != "messages:send":
@@ -333,8 +334,6 @@ def _check_notification(common: _Notification, own: _AndroidNotification) -> Non
         raise Refusal("80100003", "style 1 needs big_title and big_body")
     if own.style == 3 and not own.inbox_content:
         raise Refusal("80100003", "style 3 needs inbox_content")
-    if own.sound is not UNSET and own.default_sound:
-        raise Refusal("80100003", "sound needs default_sound false")
     if own.badge is not None and own.badge.add_num is UNSET and own.badge.set_num is UNSET:
         raise Refusal("80100003", "badge without a number")
 
