@@ -86,6 +86,12 @@ async def pages(system: System, task: int) -> list[Page]:
     return [Page(*row) for row in rows]
 
 
+def marks_of(page: Page, device: int) -> Mark | None:
+    """The marks of a device in a page, or None when it is not there."""
+    index = page.index(device)
+    return None if index is None else Mark(page.marks[index])
+
+
 async def planned(system: System, task: int) -> list[int]:
     """Devices in the pages of a broadcast, in order."""
     return [device for page in await pages(system, task) for device in page.devices]

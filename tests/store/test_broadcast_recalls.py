@@ -12,7 +12,18 @@ from clarion.delivery.broadcasts.notes import Notes
 from clarion.delivery.ledger import EventKind
 from clarion.delivery.series import Mark
 from clarion.store.database import Database
-from tests.store.broadcasting import acknowledge, announce, arrived, crowd, figures, frames, pages, planned, planner
+from tests.store.broadcasting import (
+    acknowledge,
+    announce,
+    arrived,
+    crowd,
+    figures,
+    frames,
+    marks_of,
+    pages,
+    planned,
+    planner,
+)
 from tests.store.system import FakeConnections, System
 
 DAY = 24 * 3600.0
@@ -82,7 +93,7 @@ async def test_others_are_told_when_they_connect_for_a_week(system: System) -> N
     await acknowledge(after, recall, [numbers[0], late])
     assert [await frames(after, d) for d in (numbers[0], late)] == [[], []]
     (page,) = await pages(after, task)
-    assert [page.marks_of(d) for d in numbers] == [Mark.ARRIVED | Mark.RECALLED, Mark.ARRIVED, Mark(0)]
+    assert [marks_of(page, d) for d in numbers] == [Mark.ARRIVED | Mark.RECALLED, Mark.ARRIVED, Mark(0)]
     after.clock.advance(6.9 * DAY)
     assert await frames(after, numbers[1]) == [("revoke", recall)]
     after.clock.advance(0.2 * DAY)

@@ -30,6 +30,7 @@ from tests.store.broadcasting import (
     day_figures,
     figures,
     frames,
+    marks_of,
     pages,
     planned,
     planner,
@@ -124,7 +125,7 @@ async def test_the_time_of_an_ack_is_kept(system: System) -> None:
     system.clock.advance(2.5)
     await acknowledge(system, task, [device])
     (page,) = await pages(system, task)
-    assert (page.marks_of(device), page.arrived_at(0)) == (Mark.ARRIVED, page.at + 2500)
+    assert (marks_of(page, device), page.arrived_at(0)) == (Mark.ARRIVED, page.at + 2500)
 
 
 async def test_a_crash_between_pages(system: System) -> None:

@@ -148,7 +148,6 @@ def entry_of(order: NewTask, content: PushContent) -> Entry:
         audience=order.announcement.audience,
         accepted_at=order.created_at,
         expires_at=order.expires_at,
-        series=broadcast_series(platform),
         revocation=None,
         frame=push_frame(order.task, msg_key, order.task, order.expires_at, content),
     )
@@ -174,7 +173,6 @@ def _loaded(row: Row) -> Entry:
         audience=decode_audience(audience),
         accepted_at=accepted_at,
         expires_at=expires_at,
-        series=broadcast_series(platform),
         revocation=revocation,
         frame=push_frame(task, msg_key, task, expires_at, decode_content(content))
         if revocation is None

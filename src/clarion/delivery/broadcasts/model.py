@@ -138,7 +138,6 @@ class Entry(NamedTuple):
         audience: who gets it.
         accepted_at: ms.
         expires_at: end of its validity, ms; of a revoked one, end of its recall.
-        series: code of what it counts under.
         revocation: id of the revoke frame, None while it is not revoked.
         frame: JSON text of its push frame, or of the revoke frame once it is revoked.
     """
@@ -150,7 +149,6 @@ class Entry(NamedTuple):
     audience: Audience
     accepted_at: int
     expires_at: int
-    series: int
     revocation: int | None
     frame: bytes
 

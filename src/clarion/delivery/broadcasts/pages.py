@@ -61,11 +61,6 @@ class Page:
         place = bisect_left(self.devices, device)
         return place if place < len(self.devices) and self.devices[place] == device else None
 
-    def marks_of(self, device: int) -> Mark | None:
-        """The marks of a device, or None when it is not in the page."""
-        place = self.index(device)
-        return None if place is None else Mark(self.marks[place])
-
     def mark(self, place: int, mark: Mark, at: int) -> bool:
         """Mark the device at `place`; whether it had not been marked so. The time (ms) of an arrival is kept."""
         if self.marks[place] & mark:

@@ -35,7 +35,7 @@ _STANDS = Query(
 )
 _UNFINISHED = Query(
     select(broadcasts.c.task)
-    .where(text(UNFINISHED_BROADCASTS))
+    .where(text(UNFINISHED_BROADCASTS), broadcasts.c.task > 0)
     .order_by(broadcasts.c.task)
     .limit(bindparam("limit"))
 )
