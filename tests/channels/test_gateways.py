@@ -197,7 +197,7 @@ async def test_secrets_and_tokens_are_in_no_text(
             answer = {"code": 1, "result": 1, **dict.fromkeys(("reason", "message", "desc"), text)}
             fault(hall, vendor.label, "status", status=200, body=msgspec.json.encode(answer).decode(), path=path)
 
-        answers(f"secret {secret} of {vendor.token(1)}\n\x1b[2J" + "x" * 10_000, vendor.path)
+        answers(f"secret {secret} of {vendor.token(1)}\n\x1b[2J" + "x" * 1_000, vendor.path)
         outcome = await send(vendor, channel, clock)
         text = str(getattr(outcome, "text", ""))
         assert text.startswith("secret … of …  [2J")

@@ -30,6 +30,23 @@ def chunked(items: Sequence[T], most: int) -> list[Sequence[T]]:
     return [items[start : start + most] for start in range(0, len(items), most)]
 
 
+def packed(items: Sequence[T], most: int, size: Callable[[T], int], most_bytes: int) -> list[Sequence[T]]:
+    """Parts of at most `most` items that have at most `most_bytes` together; what alone is larger goes alone."""
+    parts: list[Sequence[T]] = []
+    start = room = 0
+    for place, item in enumerate(items):
+        needed = size(item)
+        if place and (needed > room or place - start >= most):
+            parts.append(items[start:place])
+            start = place
+        if place == start:
+            room = most_bytes
+        room -= needed
+    if items:
+        parts.append(items[start:])
+    return parts
+
+
 async def bounded(calls: Sequence[Callable[[], Awaitable[None]]], at_once: int) -> None:
     """Make all calls, at most `at_once` of them at a time."""
     if len(calls) == 1:

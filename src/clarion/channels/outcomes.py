@@ -33,6 +33,7 @@ VENDOR_ZONE = ZoneInfo("Asia/Shanghai")
 """Where the vendors' days begin and end."""
 
 MAX_TEXT = 300
+_LONGEST_SAID = 8192
 _PAUSE = 1.0
 _LONGEST_PAUSE = 3600.0
 
@@ -183,8 +184,8 @@ def check_of(outcome: SendOutcome, host: str) -> Check:
 
 
 def scrub(text: object, secrets: Iterable[str]) -> str:
-    """A vendor's text without secrets and device tokens, and not longer than `MAX_TEXT`."""
-    said = text if isinstance(text, str) else ""
+    """A vendor's text without secrets and device tokens, at most `MAX_TEXT` long; empty if it is no short text."""
+    said = text if isinstance(text, str) and len(text) <= _LONGEST_SAID else ""
     for secret in secrets:
         if secret and secret in said:
             said = said.replace(secret, "…")

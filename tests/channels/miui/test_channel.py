@@ -74,6 +74,25 @@ async def test_different_messages_share_a_call(tmp_path: Path, clock: ManualCloc
         assert len(listed["registration_id"].split(",")) == 20
 
 
+async def test_calls_have_a_size(tmp_path: Path, clock: ManualClock) -> None:
+    async with opened(tmp_path, clock) as (hall, channel):
+        now = clock.now_ms()
+        envelopes = [
+            envelope(
+                f"r{number}",
+                now,
+                message=number,
+                msg_key=f"k{number}",
+                content=PushContent(f"{number}", "包" * 127, params={"a": "裹" * 500}),
+            )
+            for number in range(1, 401)
+        ]
+        outcomes = await channel.send(envelopes)
+        assert all(isinstance(outcome, Accepted) for outcome in outcomes)
+        assert 1 < len(forms(hall)) < 10
+        assert max(len(entry.body) for entry in hall.journal.entries()) < 1 << 20
+
+
 @pytest.mark.parametrize("code", list(CODES))
 async def test_code(code: str, tmp_path: Path, clock: ManualClock) -> None:
     async with opened(tmp_path, clock) as (hall, channel):

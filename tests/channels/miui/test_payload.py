@@ -195,6 +195,7 @@ def test_callback() -> None:
 
 def test_element_of_several_messages() -> None:
     element = made().element("regid")
+    message = msgspec.json.decode(element["message"])
     assert element["target"] == "regid"
-    assert element["message"]["notify_id"] == notify_id("order-1")
-    assert element["message"]["extra"]["notify_effect"] == "1"
+    assert message["notify_id"] == notify_id("order-1")
+    assert message["extra"]["notify_effect"] == "1"

@@ -20,7 +20,7 @@ from clarion.channels.base import (
     Unknown,
     VendorCopy,
 )
-from clarion.channels.batching import Underway, bounded, chunked, grouped, told_apart
+from clarion.channels.batching import Underway, bounded, chunked, grouped, packed, told_apart
 from clarion.channels.http import HttpAnswer, HttpClient, HttpFailure
 from clarion.channels.miui.errors import CODES, DAY_QUOTA, NO_CHANNEL, TAKEN, row_of
 from clarion.channels.miui.payload import Message, Renderer
@@ -42,6 +42,9 @@ LIST_PATH = "/v3/message/regid"
 MULTI_PATH = "/v2/multi_messages/regids"
 QUOTA_PATH = "/v1/trace/quota/get"
 MAX_TARGETS = 1000
+
+MAX_BYTES = 320_000
+"""Of different messages in a call, before the form's encoding, which makes Chinese text three times as long."""
 
 _AT_ONCE = 4
 _WORTH_A_LIST = 20
@@ -99,7 +102,7 @@ class MiuiChannel:
             (many if len(items) == 1 or len(same) >= _WORTH_A_LIST else few).append(same)
         mixed = [item for same in few for item in same]
         calls = [partial(self._deliver, part, outcomes) for same in many for part in chunked(same, MAX_TARGETS)]
-        calls += [partial(self._deliver, part, outcomes) for part in chunked(mixed, MAX_TARGETS)]
+        calls += [partial(self._deliver, part, outcomes) for part in packed(mixed, MAX_TARGETS, _size, MAX_BYTES)]
         with self._underway:
             await bounded(calls, _AT_ONCE)
         return outcomes
@@ -201,6 +204,10 @@ class MiuiChannel:
         outcome = recall_outcome_of(self._judged(answer, tokens))
         for place in places:
             outcomes[place] = outcome
+
+
+def _size(item: _Item) -> int:
+    return len(item.message.encoded) + len(item.token)
 
 
 def _channel(message: Message) -> str:

@@ -90,11 +90,13 @@ class Message:
         fields: fields of the form, without `extra.` and target.
         extras: those with it.
         notes: what was left out or cut.
+        encoded: the whole of it as JSON.
     """
 
     fields: Mapping[str, str]
     extras: Mapping[str, str]
     notes: tuple[str, ...]
+    encoded: bytes
 
     def form(self) -> dict[str, str]:
         """The fields of a form for one message."""
@@ -102,8 +104,7 @@ class Message:
 
     def element(self, token: str) -> dict[str, Any]:
         """An element of `messages`, for several different messages in a form."""
-        numbers = {name: int(self.fields[name]) for name in _NUMBERS if name in self.fields}
-        return {"target": token, "message": {**self.fields, **numbers, "extra": self.extras}}
+        return {"target": token, "message": msgspec.Raw(self.encoded)}
 
 
 def render(content: PushContent, settings: MiuiSettings) -> Rendered:
@@ -165,7 +166,8 @@ def complete(rendered: Rendered, envelope: Envelope, settings: MiuiSettings, now
         extras["callback"] = settings.callback_url
         extras["callback.param"] = str(envelope.task)
         extras["callback.type"] = str(settings.callback_type)
-    return Message(fields, extras, notes)
+    numbers = {name: int(fields[name]) for name in _NUMBERS if name in fields}
+    return Message(fields, extras, notes, msgspec.json.encode({**fields, **numbers, "extra": extras}))
 
 
 class Renderer:

@@ -24,7 +24,7 @@ from clarion.channels.base import (
     Unknown,
     VendorCopy,
 )
-from clarion.channels.batching import Underway, bounded, chunked, grouped, told_apart
+from clarion.channels.batching import Underway, bounded, grouped, packed, told_apart
 from clarion.channels.http import HttpClient
 from clarion.channels.oppo.errors import CODES, DUPLICATE, row_of
 from clarion.channels.oppo.payload import Message, Renderer
@@ -38,6 +38,9 @@ AUTH_PATH = "/server/v1/auth"
 SINGLE_PATH = "/server/v1/message/notification/unicast"
 BATCH_PATH = "/server/v1/message/notification/unicast_batch"
 MAX_MESSAGES = 1000
+
+MAX_BYTES = 320_000
+"""Of the messages of a call, before the form's encoding, which makes Chinese text three times as long."""
 
 _AT_ONCE = 4
 _TOKEN_SECONDS = 86_400.0
@@ -92,7 +95,7 @@ class OppoChannel:
         calls = [
             partial(self._deliver, part, outcomes)
             for rank in _ranked(items)
-            for part in chunked(rank, MAX_MESSAGES)
+            for part in packed(rank, MAX_MESSAGES, _size, MAX_BYTES)
         ]
         with self._underway:
             await bounded(calls, _AT_ONCE)
@@ -160,6 +163,10 @@ class OppoChannel:
             return Accepted(_text(element.get("messageId")))
         text = scrub(element.get("errorMessage"), [element["registrationId"]])
         return outcome_of(row_of(str(code), text), str(code)[:40], text, self._clock)
+
+
+def _size(item: _Item) -> int:
+    return len(item.message.encoded) + len(item.token)
 
 
 def _ranked(items: Sequence[_Item]) -> list[list[_Item]]:

@@ -66,11 +66,13 @@ class Message:
         notification: its fields.
         quota: by what OPPO counts it.
         notes: what was left out or cut.
+        encoded: the notification as JSON.
     """
 
     notification: Mapping[str, Any]
     quota: str
     notes: tuple[str, ...]
+    encoded: bytes
 
     def to(self, token: str) -> dict[str, Any]:
         """The message for one device."""
@@ -78,7 +80,7 @@ class Message:
             "target_type": TO_REGISTRATION_ID,
             "target_value": token,
             "verify_registration_id": True,
-            "notification": self.notification,
+            "notification": msgspec.Raw(self.encoded),
         }
 
 
@@ -210,4 +212,4 @@ class Renderer:
         if self._settings.callback_url:
             notification["call_back_url"] = self._settings.callback_url
             notification["call_back_parameter"] = str(envelope.task)
-        return Message(notification, rendered.quota, notes)
+        return Message(notification, rendered.quota, notes, msgspec.json.encode(notification))
