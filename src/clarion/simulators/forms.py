@@ -75,7 +75,7 @@ def updated(current: S, settings: Mapping[str, Any]) -> S:
         ValueError: there is no such setting, or not with such a value.
     """
     try:
-        wanted = msgspec.convert(settings, type(current))
+        wanted = msgspec.convert(settings, type(current), str_keys=True)
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from error
     named = [field.name for field in msgspec.structs.fields(wanted) if field.encode_name in settings]
