@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from clarion.channels.base import Accepted, Check, InvalidToken, SendOutcome
+from clarion.channels.base import Accepted, Check, ConfigError, InvalidToken, PayloadError, SendOutcome
 from clarion.channels.http import HttpClient, HttpFailure
 from clarion.channels.outcomes import Treatment, VendorCode, scrub
 from clarion.channels.tokens import AccessToken, TokenRefused
@@ -84,7 +84,12 @@ def checked(vendor: str, outcome: SendOutcome) -> Check:
     """What a message to nobody showed: that the vendor minds its token means that it minds nothing else."""
     if isinstance(outcome, Accepted | InvalidToken):
         return Check(ok=True, text=f"{vendor} takes the credentials")
-    return Check(ok=False, text=" ".join(filter(None, (f"{vendor}:", outcome.code, outcome.text))))
+    return Check(
+        ok=False,
+        text=" ".join(filter(None, (f"{vendor}:", outcome.code, outcome.text))),
+        # What may be otherwise in a moment says nothing of the credentials.
+        reached=isinstance(outcome, ConfigError | PayloadError),
+    )
 
 
 def client_credentials(

@@ -342,6 +342,8 @@ class Multicast(ABC):
     def _by_status(self, answer: HttpAnswer, said: Said | None) -> Called:
         said = said or Said("")
         row = self._statuses.get(answer.status)
+        if answer.status == 504:  # the gateway gave up waiting; what is behind it may not have
+            return Called(Unknown("504", "the vendor's gateway had no answer in time"), said)
         if row is None:
             return Called(outcome_of_status(answer, self._clock), said)
         outcome = outcome_of(row, said.code or str(answer.status), "", self._clock)
