@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from clarion.channels.base import Envelope, InvalidToken, PayloadError, RateLimited, SendOutcome
-from clarion.channels.batching import grouped
+from clarion.channels.batching import blames_a_token, grouped
 from clarion.channels.text import Unsendable
 
 M = TypeVar("M")
@@ -69,6 +69,13 @@ def addressed(
         if group:
             groups.append(group)
     return groups
+
+
+def blames_some(items: Sequence[Addressed[M]], outcome: SendOutcome) -> bool:
+    """Whether a batch was refused for a token, or, of different messages, for what one of them says."""
+    if isinstance(outcome, PayloadError):
+        return any(item.message is not items[0].message for item in items)
+    return blames_a_token(items, outcome)
 
 
 _NO_TOKEN = InvalidToken(None, "", "a token with characters that this vendor's have not")

@@ -63,18 +63,32 @@ async def bounded(calls: Sequence[Callable[[], Awaitable[None]]], at_once: int) 
             group.create_task(work())
 
 
-async def told_apart(items: Sequence[T], deliver: Deliver[T]) -> list[SendOutcome]:
+Blames = Callable[[Sequence[T], SendOutcome], bool]
+"""Whether a batch was refused as a whole for what may be the fault of some of its messages."""
+
+
+def blames_a_token(_: Sequence[T], outcome: SendOutcome) -> bool:
+    """Whether a batch was refused for a token of it."""
+    return isinstance(outcome, InvalidToken)
+
+
+async def told_apart(
+    items: Sequence[T], deliver: Deliver[T], blames: Blames[T] = blames_a_token
+) -> list[SendOutcome]:
     """Send a batch; an outcome for each message.
 
-    A batch that is refused as a whole for one token was not carried out: it is halved until that token is found.
+    A batch that is refused as a whole was not carried out: when some of its messages may be to blame, it is halved
+    until they are found.
     """
     outcome = await deliver(items)
     if isinstance(outcome, list):
         return outcome
-    if len(items) == 1 or not isinstance(outcome, InvalidToken):
+    if len(items) == 1 or not blames(items, outcome):
         return [outcome] * len(items)
     middle = len(items) // 2
-    first, second = await asyncio.gather(told_apart(items[:middle], deliver), told_apart(items[middle:], deliver))
+    first, second = await asyncio.gather(
+        told_apart(items[:middle], deliver, blames), told_apart(items[middle:], deliver, blames)
+    )
     return first + second
 
 

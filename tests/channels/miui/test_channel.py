@@ -133,6 +133,41 @@ async def test_a_dead_token_is_found_in_a_list_that_was_refused(tmp_path: Path, 
         assert [type(outcome) for outcome in outcomes] == [Accepted] * 3 + [InvalidToken] + [Accepted] * 4
 
 
+async def test_one_bad_message_of_several_fails_alone(tmp_path: Path, clock: ManualClock) -> None:
+    async with opened(tmp_path, clock) as (hall, channel):
+        now = clock.now_ms()
+        body = '{"result":"error","reason":"a word that is not allowed","code":10017,"description":""}'
+        fault(hall, "miui", "status", status=200, body=body, token="forbidden")
+        titles = ["a", "b", "forbidden", "d", "e"]
+        outcomes = await channel.send(
+            [
+                envelope("r1", now, message=number, msg_key=str(number), content=PushContent(title, "C"))
+                for number, title in enumerate(titles, 1)
+            ]
+        )
+        assert [type(it) for it in outcomes] == [Accepted, Accepted, PayloadError, Accepted, Accepted]
+
+
+async def test_a_channel_that_is_not_approved_fails_alone(tmp_path: Path, clock: ManualClock) -> None:
+    async with opened(tmp_path, clock) as (hall, channel):
+        hall.configure("miui", {"channels": ["good"]})
+        now = clock.now_ms()
+        outcomes = await channel.send(
+            [
+                envelope(
+                    "r1",
+                    now,
+                    message=number,
+                    msg_key=str(number),
+                    content=PushContent("T", "C", mi_channel_id=name),
+                )
+                for number, name in enumerate(["good", "bad", "good", "bad", "good"], 1)
+            ]
+        )
+        assert [type(it) for it in outcomes] == [Accepted, ConfigError, Accepted, ConfigError, Accepted]
+        assert len(forms(hall)) == 2
+
+
 async def test_a_list_does_not_tell_dead_tokens(tmp_path: Path, clock: ManualClock) -> None:
     async with opened(tmp_path, clock) as (hall, channel):
         hall.configure("miui", {"invalidTokens": ["dead"]})
@@ -181,8 +216,8 @@ async def test_quotas_of_several_messages(tmp_path: Path, clock: ManualClock) ->
         assert isinstance(two[0], Accepted)
         assert "does not say which" in getattr(two[1], "text", "")
         assert two[1] == two[2]
-        three = await channel.send([mixed(6, "a"), mixed(7, "c")])
-        assert [type(outcome) for outcome in three] == [RateLimited, Accepted]
+        three = await channel.send([mixed(6, "a"), mixed(7, "a"), mixed(8, "c")])
+        assert [type(outcome) for outcome in three] == [RateLimited, RateLimited, Accepted]
 
 
 async def test_what_cannot_be_sent_does_not_keep_the_others(tmp_path: Path, clock: ManualClock) -> None:

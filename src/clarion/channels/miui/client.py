@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import partial
+from urllib.parse import urlencode
 
 import msgspec
 
-from clarion.channels.addressing import Addressed, addressed
+from clarion.channels.addressing import Addressed, addressed, blames_some
 from clarion.channels.base import (
     Accepted,
     Check,
@@ -100,9 +101,14 @@ class MiuiChannel:
         few: list[list[_Item]] = []
         for same in items:
             (many if len(items) == 1 or len(same) >= _WORTH_A_LIST else few).append(same)
-        mixed = [item for same in few for item in same]
+        # A channel that is not approved, or used up, is the fault of none but its own messages.
+        mixed = grouped((item for same in few for item in same), lambda item: _channel(item.message))
         calls = [partial(self._deliver, part, outcomes) for same in many for part in chunked(same, MAX_TARGETS)]
-        calls += [partial(self._deliver, part, outcomes) for part in packed(mixed, MAX_TARGETS, _size, MAX_BYTES)]
+        calls += [
+            partial(self._deliver, part, outcomes)
+            for same in mixed.values()
+            for part in packed(same, MAX_TARGETS, _size, MAX_BYTES)
+        ]
         with self._underway:
             await bounded(calls, _AT_ONCE)
         return outcomes
@@ -123,7 +129,7 @@ class MiuiChannel:
     async def check(self) -> Check:
         """Ask for the quota, which needs the secret and reaches no device."""
         with self._underway:
-            path = f"{QUOTA_PATH}?restricted_package_name={self._settings.package_name}"
+            path = f"{QUOTA_PATH}?{urlencode({'restricted_package_name': self._settings.package_name})}"
             outcome = self._judged(await self._http.get(path, self._headers), ())
         return check_of(outcome, self._http.host)
 
@@ -133,7 +139,7 @@ class MiuiChannel:
         await self._http.close()
 
     async def _deliver(self, items: Sequence[_Item], outcomes: list[SendOutcome]) -> None:
-        for item, outcome in zip(items, await told_apart(items, self._call), strict=True):
+        for item, outcome in zip(items, await told_apart(items, self._call, blames_some), strict=True):
             item.settle(outcome, outcomes)
 
     async def _call(self, items: Sequence[_Item]) -> SendOutcome | list[SendOutcome]:
@@ -171,25 +177,16 @@ class MiuiChannel:
 
     def _with_quotas(
         self, answer: HttpAnswer | HttpFailure, items: Sequence[_Item], taken: Accepted
-    ) -> list[SendOutcome]:
-        """Of a call with different messages: those of a channel whose quota was used up were not taken."""
-        exceeded = _exceeded(answer)
-        channels = grouped(items, lambda item: _channel(item.message))
-        used_up = outcome_of(CODES[DAY_QUOTA], DAY_QUOTA, "", self._clock)
-        outcomes: list[SendOutcome] = []
-        for item in items:
-            channel = _channel(item.message)
-            over, sent = exceeded.get(channel, 0), len(channels[channel])
-            if over >= sent:
-                outcomes.append(self._pauses.noted(channel, used_up))
-            elif over:
-                text = (
-                    f"{over} of {sent} messages of a channel were over the day's quota; Xiaomi does not say which"
-                )
-                outcomes.append(Unknown(DAY_QUOTA, text))
-            else:
-                outcomes.append(_noted(taken, item.message))
-        return outcomes
+    ) -> SendOutcome | list[SendOutcome]:
+        """Of a call with different messages of one channel: those above its day's quota were not taken."""
+        channel, sent = _channel(items[0].message), len(items)
+        over = _exceeded(answer).get(channel, 0)
+        if over >= sent:
+            return self._pauses.noted(channel, outcome_of(CODES[DAY_QUOTA], DAY_QUOTA, "", self._clock))
+        if over:
+            text = f"{over} of {sent} messages of a channel were over the day's quota; Xiaomi does not say which"
+            return Unknown(DAY_QUOTA, text)
+        return [_noted(taken, item.message) for item in items]
 
     async def _recall(
         self, number: int, places: Sequence[int], copies: Sequence[VendorCopy], outcomes: list[RecallOutcome]

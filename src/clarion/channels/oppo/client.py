@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from clarion.channels.addressing import Addressed, addressed
+from clarion.channels.addressing import Addressed, addressed, blames_some
 from clarion.channels.authorized import Judge, Judged, authorized, checked
 from clarion.channels.base import (
     Accepted,
@@ -123,7 +123,7 @@ class OppoChannel:
         return self._judge.token(answer, lambda value: _member(value, "data", "auth_token"), _TOKEN_SECONDS)
 
     async def _deliver(self, items: Sequence[_Item], outcomes: list[SendOutcome]) -> None:
-        for item, outcome in zip(items, await told_apart(items, self._call), strict=True):
+        for item, outcome in zip(items, await told_apart(items, self._call, blames_some), strict=True):
             final = self._pauses.noted(item.message.quota, _final(outcome, item))
             item.settle(final, outcomes)
 
