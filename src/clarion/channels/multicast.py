@@ -44,6 +44,8 @@ from clarion.clock import Clock
 
 MAX_TOKENS = 1_000
 """Most tokens of a request."""
+REQUESTS = 8
+"""Most at once for one hand-over of messages."""
 
 _CLOSE_SECONDS = 5.0
 _MAX_WORDS = 4_096
@@ -150,7 +152,6 @@ class Multicast(ABC):
         codes: what the vendor's codes mean.
         statuses: what HTTP statuses mean when the body has no code that is known.
         secrets: texts that no outcome may have.
-        requests: most at once.
     """
 
     batch = MAX_TOKENS
@@ -164,7 +165,6 @@ class Multicast(ABC):
         codes: Mapping[str, VendorCode],
         statuses: Mapping[int, VendorCode],
         secrets: Iterable[str],
-        requests: int = 8,
     ) -> None:
         self._http = http
         self._tokens = tokens
@@ -172,7 +172,6 @@ class Multicast(ABC):
         self._codes = codes
         self._statuses = statuses
         self._secrets = tuple(secrets)
-        self._places = asyncio.Semaphore(requests)
         self._tasks: set[asyncio.Task[_Results]] = set()
 
     @abstractmethod
@@ -297,15 +296,17 @@ class Multicast(ABC):
             return PayloadError(text=str(error))
 
     async def _all(self, batches: Sequence[tuple[Rendered, Sequence[str]]]) -> list[_Results]:
-        tasks = [asyncio.create_task(self._in_turn(form, tokens)) for form, tokens in batches]
+        # Each has places of its own, so that a single message need not wait for a thousand different ones.
+        places = asyncio.Semaphore(REQUESTS)
+        tasks = [asyncio.create_task(self._in_turn(places, form, tokens)) for form, tokens in batches]
         self._tasks.update(tasks)
         try:
             return await asyncio.gather(*tasks)
         finally:
             self._tasks.difference_update(tasks)
 
-    async def _in_turn(self, form: Rendered, tokens: Sequence[str]) -> _Results:
-        async with self._places:
+    async def _in_turn(self, places: asyncio.Semaphore, form: Rendered, tokens: Sequence[str]) -> _Results:
+        async with places:
             return await self._delivered(form, tokens)
 
     async def _delivered(self, form: Rendered, tokens: Sequence[str]) -> _Results:

@@ -342,6 +342,19 @@ async def test_nobody_listens(label: str, tmp_path: Path, clock: ManualClock) ->
 
 
 @every_vendor
+async def test_a_single_message_overtakes_a_thousand(label: str, tmp_path: Path, clock: ManualClock) -> None:
+    async with opened(label, tmp_path, clock) as (hall, channel):
+        await channel.send([envelope("t0", clock.now_ms())])
+        many = [envelope(f"t{number}", clock.now_ms(), msg_key=f"k{number}") for number in range(300)]
+        sending = asyncio.create_task(_sent(channel.send(many)))
+        await asyncio.sleep(0)
+        (outcome,) = await channel.send([envelope("urgent", clock.now_ms())])
+        assert isinstance(outcome, Accepted)
+        assert len(sent(hall, label)) < 100
+        assert {type(it) for it in await sending} == {Accepted}
+
+
+@every_vendor
 async def test_no_text_has_a_token_or_secret(
     label: str, tmp_path: Path, clock: ManualClock, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -37,7 +37,7 @@ from clarion.channels.harmony.signing import Signer
 from clarion.channels.http import HttpClient
 from clarion.channels.huawei_answers import NOBODY, STATUSES, all_named, checked, inner, named, opened, words
 from clarion.channels.message import PushContent
-from clarion.channels.multicast import MAX_TOKENS, Multicast, Rendered, Said, Stamp
+from clarion.channels.multicast import MAX_TOKENS, REQUESTS, Multicast, Rendered, Said, Stamp
 from clarion.channels.outcomes import VendorCode, outcome_of
 from clarion.channels.text import notify_id
 from clarion.channels.tokens import TokenSource
@@ -115,9 +115,10 @@ class HarmonyChannel(Multicast):
             return [_NEEDS_CLIENT_ID] * len(copies)
         outcomes: list[RecallOutcome] = [_NO_KEY] * len(copies)
         by_key = grouped((it for it in range(len(copies)) if copies[it].msg_key), lambda it: copies[it].msg_key)
+        places = asyncio.Semaphore(REQUESTS)
         await asyncio.gather(
             *(
-                self._recall_some(client_id, copies, positions, outcomes)
+                self._recall_some(places, client_id, copies, positions, outcomes)
                 for together in by_key.values()
                 for positions in chunked(together, MAX_TOKENS)
             )
@@ -135,6 +136,7 @@ class HarmonyChannel(Multicast):
 
     async def _recall_some(
         self,
+        places: asyncio.Semaphore,
         client_id: str,
         copies: Sequence[VendorCopy],
         positions: Sequence[int],
@@ -143,7 +145,7 @@ class HarmonyChannel(Multicast):
         """Take one message back from at most 1,000 devices."""
         tokens = tuple(dict.fromkeys(copies[position].token for position in positions))
         body = msgspec.json.encode({"notifyId": notify_id(copies[positions[0]].msg_key), "token": tokens})
-        async with self._places:
+        async with places:
             called = await self.call(f"/v1/{client_id}/messages:revoke", body, ALERT, tokens)
         whole = _recalled(called.outcome, complete=called.said.complete)
         for position in positions:
