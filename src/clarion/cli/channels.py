@@ -11,7 +11,6 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 import typer
 
-from clarion.foundation import Foundation
 from clarion.channels.base import Check
 from clarion.channels.opening import FOLDERS, MAX_FILE, WrongSettings
 from clarion.cli.context import (
@@ -29,6 +28,7 @@ from clarion.cli.context import (
     settings_of,
     with_foundation,
 )
+from clarion.foundation import Foundation
 from clarion.settings import Settings
 from clarion.tenants.channels import ChannelEntry, ChannelSettingsService, days_left
 
