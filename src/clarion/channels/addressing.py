@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from clarion.channels.base import Envelope, InvalidToken, PayloadError, RateLimited, SendOutcome
+from clarion.channels.base import ConfigError, Envelope, InvalidToken, PayloadError, RateLimited, SendOutcome
 from clarion.channels.batching import blames_a_token, grouped
 from clarion.channels.text import Unsendable
 
@@ -76,6 +76,19 @@ def blames_some(items: Sequence[Addressed[M]], outcome: SendOutcome) -> bool:
     if isinstance(outcome, PayloadError):
         return any(item.message is not items[0].message for item in items)
     return blames_a_token(items, outcome)
+
+
+def blamed_on_message(outcome: SendOutcome, codes: frozenset[str], *, chosen: bool) -> SendOutcome:
+    """An outcome that stops no other messages when it is about what the caller has chosen for this one.
+
+    Args:
+        outcome: a `ConfigError` with one of `codes` becomes a `PayloadError`.
+        codes: about a channel, category or template.
+        chosen: whether the caller named it; else the channel file did.
+    """
+    if chosen and isinstance(outcome, ConfigError) and outcome.code in codes:
+        return PayloadError(outcome.code, outcome.text)
+    return outcome
 
 
 _NO_TOKEN = InvalidToken(None, "", "a token with characters that this vendor's have not")

@@ -164,8 +164,16 @@ async def test_a_channel_that_is_not_approved_fails_alone(tmp_path: Path, clock:
                 for number, name in enumerate(["good", "bad", "good", "bad", "good"], 1)
             ]
         )
-        assert [type(it) for it in outcomes] == [Accepted, ConfigError, Accepted, ConfigError, Accepted]
+        # The caller named it: no reason to stop the messages of others.
+        assert [type(it) for it in outcomes] == [Accepted, PayloadError, Accepted, PayloadError, Accepted]
         assert len(forms(hall)) == 2
+
+
+async def test_a_channel_of_the_file_that_is_not_approved(tmp_path: Path, clock: ManualClock) -> None:
+    async with opened(tmp_path, clock, channelIds={"1": "bad"}) as (hall, channel):
+        hall.configure("miui", {"channels": ["good"]})
+        outcomes = await channel.send([envelope(f"r{number}", clock.now_ms()) for number in range(2)])
+        assert [type(it) for it in outcomes] == [ConfigError, ConfigError]
 
 
 async def test_a_list_does_not_tell_dead_tokens(tmp_path: Path, clock: ManualClock) -> None:

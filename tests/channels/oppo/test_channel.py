@@ -218,6 +218,16 @@ async def test_what_cannot_be_sent_does_not_keep_the_others(tmp_path: Path, cloc
         assert [type(outcome) for outcome in outcomes] == [PayloadError, InvalidToken, InvalidToken, Accepted]
 
 
+async def test_a_category_without_a_right_to_it(tmp_path: Path, clock: ManualClock) -> None:
+    async with opened(tmp_path, clock, categories={"1": "ORDER"}) as (hall, channel):
+        hall.configure("oppo", {"categories": ["IM"]})
+        now = clock.now_ms()
+        (of_file,) = await channel.send([envelope(regid(1), now)])
+        chosen = PushContent("T", "C", category={"oppo": "ACCOUNT"})
+        (of_caller,) = await channel.send([envelope(regid(1), now, content=chosen)])
+        assert [type(of_file), type(of_caller)] == [ConfigError, PayloadError]
+
+
 async def test_recall(tmp_path: Path, clock: ManualClock) -> None:
     async with opened(tmp_path, clock) as (hall, channel):
         (outcome,) = await channel.recall([VendorCopy(1, 1, regid(1), "m", "k")])

@@ -204,6 +204,20 @@ async def test_what_cannot_be_sent_does_not_keep_the_others(tmp_path: Path, cloc
         assert [type(outcome) for outcome in outcomes] == [PayloadError, InvalidToken, Accepted]
 
 
+@pytest.mark.parametrize(("category", "expected"), [({}, ConfigError), ({"vivo": "ORDER"}, PayloadError)])
+async def test_a_category_without_a_right_to_it(
+    category: dict[str, str], expected: type, tmp_path: Path, clock: ManualClock
+) -> None:
+    async with opened(tmp_path, clock, categories={"1": "IM"}) as (hall, channel):
+        fault(hall, "vivo", "code", code="10096", path="/message/s")
+        content = PushContent("T", "C", category=category)
+        for count in (1, 2):
+            outcomes = await channel.send(
+                [envelope(f"r{number}", clock.now_ms(), content=content) for number in range(count)]
+            )
+            assert {type(outcome) for outcome in outcomes} == {expected}
+
+
 async def test_notes_come_with_the_outcome(tmp_path: Path, clock: ManualClock) -> None:
     async with opened(tmp_path, clock) as (_, channel):
         content = msgspec.structs.replace(CONTENT, channel_id="c")

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from clarion.channels.addressing import Addressed, addressed, blames_some
+from clarion.channels.addressing import Addressed, addressed, blamed_on_message, blames_some
 from clarion.channels.base import (
     Accepted,
     Check,
@@ -23,7 +23,7 @@ from clarion.channels.base import (
 )
 from clarion.channels.batching import Underway, bounded, chunked, grouped, packed, told_apart
 from clarion.channels.http import HttpAnswer, HttpClient, HttpFailure
-from clarion.channels.miui.errors import CODES, DAY_QUOTA, NO_CHANNEL, TAKEN, row_of
+from clarion.channels.miui.errors import CODES, DAY_QUOTA, NO_CHANNEL, OF_THE_MESSAGE, TAKEN, row_of
 from clarion.channels.miui.payload import Message, Renderer
 from clarion.channels.miui.settings import BASE_URL, MiuiSettings
 from clarion.channels.outcomes import (
@@ -140,7 +140,7 @@ class MiuiChannel:
 
     async def _deliver(self, items: Sequence[_Item], outcomes: list[SendOutcome]) -> None:
         for item, outcome in zip(items, await told_apart(items, self._call, blames_some), strict=True):
-            item.settle(outcome, outcomes)
+            item.settle(blamed_on_message(outcome, OF_THE_MESSAGE, chosen=item.message.chosen), outcomes)
 
     async def _call(self, items: Sequence[_Item]) -> SendOutcome | list[SendOutcome]:
         tokens = [item.token for item in items]

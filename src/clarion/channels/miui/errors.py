@@ -12,6 +12,9 @@ DAY_QUOTA = "200001"
 NO_CHANNEL = "no_channel"
 """How a day's quota names messages without a channel."""
 
+OF_THE_MESSAGE = frozenset({"26006", "27001"})
+"""About what a message may choose itself: its channel, its template."""
+
 CODES: dict[str, VendorCode] = {
     **rows(Treatment.ACCEPTED, {0: "taken", 65003: "the device is offline"}),
     **rows(

@@ -73,6 +73,7 @@ class Rendered:
         payload: what the app gets beside ids.
         verbatim: the payload as the caller gave it, instead of that; or None.
         notes: what was left out or cut.
+        chosen: whether the caller named the channel or a template.
     """
 
     fields: Mapping[str, str]
@@ -80,6 +81,7 @@ class Rendered:
     payload: Mapping[str, Any]
     verbatim: str | None
     notes: tuple[str, ...]
+    chosen: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +93,14 @@ class Message:
         extras: those with it.
         notes: what was left out or cut.
         encoded: the whole of it as JSON.
+        chosen: whether the caller named the channel or a template.
     """
 
     fields: Mapping[str, str]
     extras: Mapping[str, str]
     notes: tuple[str, ...]
     encoded: bytes
+    chosen: bool
 
     def form(self) -> dict[str, str]:
         """The fields of a form for one message."""
@@ -135,8 +139,8 @@ def render(content: PushContent, settings: MiuiSettings) -> Rendered:
     params = {name: value for name, value in content.params.items() if name not in _SEMI_SYSTEM}
     texts = param_texts(params)
     if _fit_as_extras(texts):
-        return Rendered(fields, texts | extras, {}, None, tuple(notes))
-    return Rendered(fields, extras, {"params": params}, None, tuple(notes))
+        return Rendered(fields, texts | extras, {}, None, tuple(notes), _chosen(content))
+    return Rendered(fields, extras, {"params": params}, None, tuple(notes), _chosen(content))
 
 
 def complete(rendered: Rendered, envelope: Envelope, settings: MiuiSettings, now_ms: int) -> Message:
@@ -167,7 +171,8 @@ def complete(rendered: Rendered, envelope: Envelope, settings: MiuiSettings, now
         extras["callback.param"] = str(envelope.task)
         extras["callback.type"] = str(settings.callback_type)
     numbers = {name: int(fields[name]) for name in _NUMBERS if name in fields}
-    return Message(fields, extras, notes, msgspec.json.encode({**fields, **numbers, "extra": extras}))
+    encoded = msgspec.json.encode({**fields, **numbers, "extra": extras})
+    return Message(fields, extras, notes, encoded, rendered.chosen)
 
 
 class Renderer:
@@ -201,7 +206,7 @@ def _silent(content: PushContent, settings: MiuiSettings, fields: dict[str, str]
         "silent": 1,
         "params": content.params,
     }
-    return Rendered(fields, _channel(content, settings), payload, verbatim, tuple(notes))
+    return Rendered(fields, _channel(content, settings), payload, verbatim, tuple(notes), _chosen(content))
 
 
 def _tap(content: PushContent) -> dict[str, str]:
@@ -257,6 +262,10 @@ def _channel(content: PushContent, settings: MiuiSettings) -> dict[str, str]:
     channel = content.mi_channel_id or (category if isinstance(category, str) else "")
     channel = channel or settings.channel_ids.get(content.classification, "")
     return {"channel_id": channel} if channel else {}
+
+
+def _chosen(content: PushContent) -> bool:
+    return bool(content.mi_channel_id or content.category.get("miui") or _template(content))
 
 
 def _template(content: PushContent) -> dict[str, str]:

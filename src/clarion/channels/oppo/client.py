@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from clarion.channels.addressing import Addressed, addressed, blames_some
+from clarion.channels.addressing import Addressed, addressed, blamed_on_message, blames_some
 from clarion.channels.authorized import Judge, Judged, authorized, checked
 from clarion.channels.base import (
     Accepted,
@@ -26,7 +26,7 @@ from clarion.channels.base import (
 )
 from clarion.channels.batching import Underway, bounded, grouped, packed, told_apart
 from clarion.channels.http import HttpClient
-from clarion.channels.oppo.errors import CODES, DUPLICATE, row_of
+from clarion.channels.oppo.errors import CODES, DUPLICATE, OF_THE_MESSAGE, row_of
 from clarion.channels.oppo.payload import Message, Renderer
 from clarion.channels.oppo.settings import BASE_URL, OppoSettings
 from clarion.channels.outcomes import outcome_of, scrub
@@ -184,6 +184,7 @@ def _final(outcome: SendOutcome, item: _Item) -> SendOutcome:
     """An outcome with the message's notes; of a message that was sent before, a duplicate is a success."""
     if isinstance(outcome, PayloadError) and outcome.code == DUPLICATE and item.again:
         outcome = Accepted("", (CODES[DUPLICATE].meaning,))
+    outcome = blamed_on_message(outcome, OF_THE_MESSAGE, chosen=item.message.chosen)
     if isinstance(outcome, Accepted) and item.message.notes:
         return Accepted(outcome.vendor_id, (*outcome.notes, *item.message.notes))
     return outcome

@@ -11,6 +11,9 @@ from clarion.channels.outcomes import UNLISTED, Treatment, VendorCode, rows
 DUPLICATE = "32"
 WRONG_ARGUMENT = "41"
 
+OF_THE_MESSAGE = frozenset({"54", "67"})
+"""About what a message may choose itself: its category, reminder level, template."""
+
 CODES: dict[str, VendorCode] = {
     **rows(Treatment.ACCEPTED, {0: "taken"}),
     **rows(Treatment.RETRY, {-1: "the service is not available"}),

@@ -50,12 +50,14 @@ class Rendered:
         params: what the app gets beside ids.
         quota: by what OPPO counts it.
         notes: what was left out or cut.
+        chosen: whether the caller named the category or a template.
     """
 
     notification: Mapping[str, Any]
     params: Mapping[str, Any]
     quota: str
     notes: tuple[str, ...]
+    chosen: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +69,14 @@ class Message:
         quota: by what OPPO counts it.
         notes: what was left out or cut.
         encoded: the notification as JSON.
+        chosen: whether the caller named the category or a template.
     """
 
     notification: Mapping[str, Any]
     quota: str
     notes: tuple[str, ...]
     encoded: bytes
+    chosen: bool
 
     def to(self, token: str) -> dict[str, Any]:
         """The message for one device."""
@@ -111,7 +115,8 @@ def render(content: PushContent, settings: OppoSettings) -> Rendered:
     if channel:
         notification["channel_id"] = channel
     params = {name: value for name, value in content.params.items() if name not in _SEMI_SYSTEM}
-    return Rendered(notification, params, _quota(notification), tuple(notes))
+    chosen = bool(content.category.get("oppo") or _template(content))
+    return Rendered(notification, params, _quota(notification), tuple(notes), chosen)
 
 
 def _tap(content: PushContent) -> dict[str, Any]:
@@ -212,4 +217,5 @@ class Renderer:
         if self._settings.callback_url:
             notification["call_back_url"] = self._settings.callback_url
             notification["call_back_parameter"] = str(envelope.task)
-        return Message(notification, rendered.quota, notes, msgspec.json.encode(notification))
+        encoded = msgspec.json.encode(notification)
+        return Message(notification, rendered.quota, notes, encoded, rendered.chosen)

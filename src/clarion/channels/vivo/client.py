@@ -10,7 +10,7 @@ from functools import partial
 from hashlib import md5
 from typing import Any
 
-from clarion.channels.addressing import Addressed, addressed
+from clarion.channels.addressing import Addressed, addressed, blamed_on_message
 from clarion.channels.authorized import Judge, Judged, authorized, checked
 from clarion.channels.base import (
     Accepted,
@@ -29,7 +29,7 @@ from clarion.channels.http import HttpClient
 from clarion.channels.outcomes import UNLISTED, next_time, outcome_of, recall_outcome_of
 from clarion.channels.pauses import Pauses
 from clarion.channels.tokens import AccessToken, TokenSource
-from clarion.channels.vivo.errors import INVALID_USERS, OUT_OF_HOURS, row_of
+from clarion.channels.vivo.errors import INVALID_USERS, OF_THE_MESSAGE, OUT_OF_HOURS, row_of
 from clarion.channels.vivo.payload import Message, Renderer, request_id
 from clarion.channels.vivo.settings import BASE_URL, VivoSettings
 from clarion.clock import Clock
@@ -142,13 +142,11 @@ class VivoChannel:
         if isinstance(outcome, Accepted | Unknown):
             outcome = Retry(None, getattr(outcome, "code", ""), "vivo gave no task id for the message")
         for item in items:
-            item.settle(outcome, outcomes)
+            item.settle(_final(outcome, message), outcomes)
 
     async def _deliver(self, items: Sequence[_Item], outcomes: list[SendOutcome], task: str = "") -> None:
         for item, outcome in zip(items, await told_apart(items, partial(self._push, task)), strict=True):
-            if isinstance(outcome, Accepted) and item.message.notes:
-                outcome = Accepted(outcome.vendor_id, item.message.notes)  # noqa: PLW2901
-            item.settle(outcome, outcomes)
+            item.settle(_final(outcome, item.message), outcomes)
 
     async def _push(self, task: str, items: Sequence[_Item]) -> SendOutcome | list[SendOutcome]:
         message, tokens = items[0].message, [item.token for item in items]
@@ -218,6 +216,13 @@ _NO_RECALL = NotRecallable("", "vivo's call to take messages back is not set up 
 
 def _row(code: str, _: str, *, testing: bool) -> Any:
     return row_of(code, testing=testing)
+
+
+def _final(outcome: SendOutcome, message: Message) -> SendOutcome:
+    """An outcome with the message's notes."""
+    if isinstance(outcome, Accepted) and message.notes:
+        return Accepted(outcome.vendor_id, message.notes)
+    return blamed_on_message(outcome, OF_THE_MESSAGE, chosen=message.chosen)
 
 
 def parts(items: Sequence[_Item]) -> list[Sequence[_Item]]:

@@ -11,6 +11,9 @@ NO_TOKEN = "10302"  # noqa: S105
 OUT_OF_HOURS = "10071"
 """Operational messages are taken from 07:00 to 23:00 only."""
 
+OF_THE_MESSAGE = frozenset({"10096", "10097"})
+"""About what a message may choose itself: its category."""
+
 CODES: dict[str, VendorCode] = {
     **rows(Treatment.ACCEPTED, {0: "taken"}),
     **rows(Treatment.AUTH_REFRESH, {10000: "the access token is not good"}),

@@ -54,11 +54,13 @@ class Rendered:
         body: its fields.
         custom: what the app gets beside ids.
         notes: what was left out or cut.
+        chosen: whether the caller named the category.
     """
 
     body: Mapping[str, Any]
     custom: Mapping[str, str]
     notes: tuple[str, ...]
+    chosen: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +71,13 @@ class Message:
         body: its fields, without device and request.
         number: internal id.
         notes: what was left out or cut.
+        chosen: whether the caller named the category.
     """
 
     body: Mapping[str, Any]
     number: int
     notes: tuple[str, ...]
+    chosen: bool
 
     @property
     def classification(self) -> str:
@@ -125,7 +129,8 @@ def render(content: PushContent, settings: VivoSettings) -> Rendered:
     if content.params.get("badge") is not None:
         body["addBadge"] = True
     params = {name: value for name, value in content.params.items() if name not in _SEMI_SYSTEM}
-    return Rendered(body, _fit(param_texts(params), over, notes), tuple(notes))
+    custom = _fit(param_texts(params), over, notes)
+    return Rendered(body, custom, tuple(notes), bool(content.category.get("vivo")))
 
 
 def _tap(content: PushContent) -> dict[str, Any]:
@@ -211,4 +216,4 @@ class Renderer:
         }
         if self._settings.callback_url:
             body["extra"] = {"callback": self._settings.callback_url, "callback.param": str(envelope.task)}
-        return Message(body, envelope.message, notes)
+        return Message(body, envelope.message, notes, rendered.chosen)
