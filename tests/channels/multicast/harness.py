@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from clarion.channels import harmony, hms, honor
+from clarion.channels.harmony.signing import Signer
 from clarion.channels.message import PushContent
 from clarion.channels.multicast import Multicast, Rendered, Stamp
 from clarion.clock import ManualClock
@@ -139,8 +140,6 @@ class Gate:
     async def _access(self) -> str:
         if self.label in OAUTH:
             return str(msgspec.json.decode(self.login().body)["access_token"])
-        from clarion.channels.harmony.signing import Signer
-
         return (await Signer(self.settings.service_account, self.clock).fetch()).value
 
 
