@@ -108,10 +108,10 @@ def test_next_time(now: tuple[int, ...], of_day: time, expected: tuple[int, ...]
 
 def test_limits_are_kept_by_kind_until_they_end() -> None:
     clock = ManualClock()
-    pauses = Pauses(clock)
-    short = RateLimited(clock.now_ms() + 1000)
-    assert pauses.noted("a", short) is short
-    assert pauses.noted("a", PayloadError()) == PayloadError()
+    pauses = Pauses(clock, frozenset({"1"}))
+    other = RateLimited(clock.now_ms() + 3_600_000, "429")
+    assert pauses.noted("a", other) is other
+    assert pauses.noted("a", PayloadError("1")) == PayloadError("1")
     assert pauses.limit("a") is None
     noted = pauses.noted("a", RateLimited(clock.now_ms() + 3_600_000, "1"))
     assert noted == RateLimited(clock.now_ms() + 3_600_000, "1", whole=False)
@@ -123,9 +123,9 @@ def test_limits_are_kept_by_kind_until_they_end() -> None:
 
 def test_limits_are_bounded() -> None:
     clock = ManualClock()
-    pauses = Pauses(clock)
+    pauses = Pauses(clock, frozenset({"1"}))
     for number in range(5000):
-        pauses.noted(str(number), RateLimited(clock.now_ms() + 3_600_000))
+        pauses.noted(str(number), RateLimited(clock.now_ms() + 3_600_000, "1"))
     assert len(pauses._limits) <= 1000
     assert pauses.limit("4999") is not None
 

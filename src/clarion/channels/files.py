@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from enum import Enum
 from typing import Annotated, Any, ClassVar, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -70,9 +69,3 @@ def parse_file(text: bytes, kind: type[F]) -> F:
         raise
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise msgspec.ValidationError("the channel file is no JSON object") from None
-
-
-def origin(url: str) -> str:
-    """Scheme, host and port of an address, without user and path; for texts."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

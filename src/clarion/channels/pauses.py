@@ -7,8 +7,6 @@ from dataclasses import replace
 from clarion.channels.base import RateLimited, SendOutcome
 from clarion.clock import Clock
 
-LONG_MS = 60_000
-"""Shorter limits are the sender's business."""
 MAX_KINDS = 1_000
 
 
@@ -16,10 +14,15 @@ class Pauses:
     """Kinds of messages that have to wait, each until its own time.
 
     Some vendors lower the quota of an app that goes on after it was used up.
+
+    Args:
+        clock: time.
+        codes: of limits that concern one kind of messages; others are the sender's business.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, codes: frozenset[str]) -> None:
         self._clock = clock
+        self._codes = codes
         self._limits: dict[str, RateLimited] = {}
 
     def limit(self, kind: str) -> RateLimited | None:
@@ -31,8 +34,8 @@ class Pauses:
         return limit
 
     def noted(self, kind: str, outcome: SendOutcome) -> SendOutcome:
-        """An outcome; a long limit is kept, and said not to concern messages of other kinds."""
-        if not isinstance(outcome, RateLimited) or outcome.until - self._clock.now_ms() < LONG_MS:
+        """An outcome; a limit of a kind of messages is kept, and said not to concern others."""
+        if not isinstance(outcome, RateLimited) or outcome.code not in self._codes:
             return outcome
         if len(self._limits) >= MAX_KINDS:
             self._limits.clear()

@@ -90,9 +90,10 @@ async def test_code(code: str, tmp_path: Path, clock: ManualClock) -> None:
         if row.treatment is Treatment.DAY_QUOTA:
             assert isinstance(single, RateLimited)
             assert datetime.fromtimestamp(single.until / 1000, VENDOR_ZONE).hour == 0
+            assert single.whole == (code != "33")
             calls = len(hall.journal)
             assert (await channel.send([envelope(regid(1), clock.now_ms())]))[0] == single
-            assert len(hall.journal) == calls
+            assert len(hall.journal) == calls + single.whole
             return
         several = await channel.send([envelope(regid(number), clock.now_ms()) for number in (1, 2)])
         assert {type(outcome) for outcome in several} == {KINDS[row.treatment]}

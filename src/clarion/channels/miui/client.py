@@ -23,7 +23,7 @@ from clarion.channels.base import (
 )
 from clarion.channels.batching import Underway, bounded, chunked, grouped, packed, told_apart
 from clarion.channels.http import HttpAnswer, HttpClient, HttpFailure
-from clarion.channels.miui.errors import CODES, DAY_QUOTA, NO_CHANNEL, OF_THE_MESSAGE, TAKEN, row_of
+from clarion.channels.miui.errors import CODES, DAY_QUOTA, NO_CHANNEL, OF_A_KIND, OF_THE_MESSAGE, TAKEN, row_of
 from clarion.channels.miui.payload import Message, Renderer
 from clarion.channels.miui.settings import BASE_URL, MiuiSettings
 from clarion.channels.outcomes import (
@@ -84,7 +84,7 @@ class MiuiChannel:
             seconds=seconds,
             connections=4 * _AT_ONCE,
         )
-        self._pauses = Pauses(clock)
+        self._pauses = Pauses(clock, OF_A_KIND)
         self._underway = Underway()
 
     async def send(self, envelopes: Sequence[Envelope]) -> list[SendOutcome]:

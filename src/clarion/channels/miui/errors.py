@@ -12,6 +12,9 @@ DAY_QUOTA = "200001"
 NO_CHANNEL = "no_channel"
 """How a day's quota names messages without a channel."""
 
+OF_A_KIND = frozenset({DAY_QUOTA})
+"""Limits that do not concern all messages of the app."""
+
 OF_THE_MESSAGE = frozenset({"26006", "27001"})
 """About what a message may choose itself: its channel, its template."""
 

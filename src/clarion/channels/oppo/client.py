@@ -26,7 +26,7 @@ from clarion.channels.base import (
 )
 from clarion.channels.batching import Underway, bounded, grouped, packed, told_apart
 from clarion.channels.http import HttpClient
-from clarion.channels.oppo.errors import CODES, DUPLICATE, OF_THE_MESSAGE, row_of
+from clarion.channels.oppo.errors import CODES, DUPLICATE, OF_A_KIND, OF_THE_MESSAGE, row_of
 from clarion.channels.oppo.payload import Message, Renderer
 from clarion.channels.oppo.settings import BASE_URL, OppoSettings
 from clarion.channels.outcomes import outcome_of, scrub
@@ -79,7 +79,7 @@ class OppoChannel:
         )
         self._tokens = TokenSource(self._fetch, clock, early=_RENEWED_EARLY)
         self._judge = Judge("code", "message", row_of, secrets, clock)
-        self._pauses = Pauses(clock)
+        self._pauses = Pauses(clock, OF_A_KIND)
         self._underway = Underway()
 
     async def send(self, envelopes: Sequence[Envelope]) -> list[SendOutcome]:

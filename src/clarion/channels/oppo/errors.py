@@ -11,6 +11,9 @@ from clarion.channels.outcomes import UNLISTED, Treatment, VendorCode, rows
 DUPLICATE = "32"
 WRONG_ARGUMENT = "41"
 
+OF_A_KIND = frozenset({"33"})
+"""Limits that do not concern all messages of the app."""
+
 OF_THE_MESSAGE = frozenset({"54", "67"})
 """About what a message may choose itself: its category, reminder level, template."""
 

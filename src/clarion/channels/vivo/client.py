@@ -29,7 +29,7 @@ from clarion.channels.http import HttpClient
 from clarion.channels.outcomes import UNLISTED, next_time, outcome_of, recall_outcome_of
 from clarion.channels.pauses import Pauses
 from clarion.channels.tokens import AccessToken, TokenSource
-from clarion.channels.vivo.errors import INVALID_USERS, OF_THE_MESSAGE, OUT_OF_HOURS, row_of
+from clarion.channels.vivo.errors import INVALID_USERS, OF_A_KIND, OF_THE_MESSAGE, OUT_OF_HOURS, row_of
 from clarion.channels.vivo.payload import Message, Renderer, request_id
 from clarion.channels.vivo.settings import BASE_URL, VivoSettings
 from clarion.clock import Clock
@@ -79,7 +79,7 @@ class VivoChannel:
         self._tokens = TokenSource(self._fetch, clock, early=_RENEWED_EARLY)
         rows = partial(_row, testing=settings.push_mode == 1)
         self._judge = Judge("result", "desc", rows, (settings.app_secret, settings.app_key), clock)
-        self._pauses = Pauses(clock)
+        self._pauses = Pauses(clock, OF_A_KIND)
         self._underway = Underway()
 
     async def send(self, envelopes: Sequence[Envelope]) -> list[SendOutcome]:

@@ -11,6 +11,9 @@ NO_TOKEN = "10302"  # noqa: S105
 OUT_OF_HOURS = "10071"
 """Operational messages are taken from 07:00 to 23:00 only."""
 
+OF_A_KIND = frozenset({OUT_OF_HOURS, "10070", "10073", "10252", "10254"})
+"""Limits that do not concern all messages of the app."""
+
 OF_THE_MESSAGE = frozenset({"10096", "10097"})
 """About what a message may choose itself: its category."""
 
