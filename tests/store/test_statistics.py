@@ -559,11 +559,17 @@ class TestRetention:
         assert await system.count("day_counters") == 1
 
     async def test_those_of_a_task_go_with_it(self, system: System, clock: ManualClock) -> None:
-        await _multiple(system, "bob")
+        old = await _multiple(system, "bob")
         clock.advance(31 * DAY)
+        await system.push("bob", key="single")
+        while await system.maintenance.retain():
+            pass
+        assert await system.count("messages") == 1
+        assert (await system.analytics.task_detail(system.app, old)).sums.total == 1
+        clock.advance(62 * DAY)
         await _multiple(system, "bob", key="young")
         while await system.maintenance.retain():
-            assert await system.count("task_counters") >= await system.count("tasks")
+            assert await system.count("task_counters") >= await system.count("tasks WHERE kind = 2")
         assert await system.count("task_counters") == await system.count("tasks") == 1
         assert await _sums(system) == (2, 0, 0, 0, 0)
 

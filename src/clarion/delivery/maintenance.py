@@ -17,6 +17,7 @@ from clarion.delivery.accept import IDEMPOTENCY_MS
 from clarion.delivery.connections import Connections
 from clarion.delivery.hops import Hop, write_hops
 from clarion.delivery.ledger import Event, EventKind, Ledger
+from clarion.delivery.series import PushKind
 from clarion.delivery.states import MessageStatus, Outcome, Stage
 from clarion.ids import first_id_at
 from clarion.store.database import Database, Row, Transaction
@@ -27,6 +28,9 @@ from clarion.store.schema_campaigns import task_counters
 
 STEP_ROWS = 500
 """Most rows that one step of expiry or retention touches."""
+
+_BATCHES_MS = 92 * 24 * 3600 * 1000
+"""Multiple and broadcast tasks are kept as long as their figures may be asked for, though not their messages."""
 
 _TASK_MARGIN_MS = 60_000
 """A task's number is a little smaller than those of its messages, which need it."""
@@ -79,8 +83,8 @@ _OLD_MESSAGES = Query(
     .limit(bindparam("limit"))
 )
 _OLD_TASKS = Query(
-    select(tasks.c.task)
-    .where(tasks.c.task < bindparam("cutoff"), tasks.c.expires_at <= bindparam("now"))
+    select(tasks.c.task, tasks.c.kind, tasks.c.expires_at)
+    .where(tasks.c.task > bindparam("after"), tasks.c.task < bindparam("cutoff"))
     .order_by(tasks.c.task)
     .limit(bindparam("limit"))
 )
@@ -90,15 +94,15 @@ def _forget(column: Column[int]) -> Query:
     return Query(lambda terms: delete(column.table).where(terms.any_of(column, "old")), lists=("old",))
 
 
+_BATCHES = frozenset({int(PushKind.MULTIPLE), int(PushKind.BROADCAST)})
 _FORGET = tuple(_forget(table.c.message) for table in (hops, reports, messages))
 _FORGET_TASKS = tuple(_forget(table.c.task) for table in (task_counters, tasks))
 
 
 class _Age(NamedTuple):
-    """Numbers below which messages and tasks are old, and the time (ms) until which they must have expired."""
+    """The number below which messages are old, and the time (ms) until which they must have expired."""
 
     cutoff: int
-    task_cutoff: int
     now: int
 
 
@@ -131,6 +135,7 @@ class Maintenance:
         self._ledger = ledger
         self._retention_ms = max(retention_days * 24 * 3600 * 1000, IDEMPOTENCY_MS)
         self._walked: tuple[int, int] = (-1, -1)
+        self._tasks_walked = -1
 
     async def expire(self) -> int:
         """Give up to `STEP_ROWS` messages whose time is over their final state; how many."""
@@ -170,8 +175,24 @@ class Maintenance:
         """Delete up to `STEP_ROWS` messages that are past retention, with their traces, else tasks; how many."""
         now = self._clock.now_ms()
         oldest = now - self._retention_ms
-        age = _Age(first_id_at(oldest), first_id_at(oldest - _TASK_MARGIN_MS), now)
-        return await self._writer.submit(_retain, age)
+        deleted: int = await self._writer.submit(_retain, _Age(first_id_at(oldest), now))
+        return deleted or await self._retain_tasks(oldest - _TASK_MARGIN_MS, now)
+
+    async def _retain_tasks(self, oldest: int, now: int) -> int:
+        """Look at tasks older than `oldest` (ms), `STEP_ROWS` further each time; how many, unless none was over."""
+        after, kept = self._tasks_walked, first_id_at(min(oldest, now - _BATCHES_MS))
+
+        async def work(transaction: Transaction) -> Sequence[Row]:
+            return await transaction.fetch(_OLD_TASKS, after=after, cutoff=first_id_at(oldest), limit=STEP_ROWS)
+
+        rows = await self._database.read(work)
+        self._tasks_walked = rows[-1][0] if len(rows) == STEP_ROWS else -1
+        old = [
+            task for task, kind, expires_at in rows if expires_at <= now and (kind not in _BATCHES or task < kept)
+        ]
+        if old:
+            await self._writer.submit(_forget_tasks, old)
+        return len(old) if len(rows) < STEP_ROWS else len(rows)
 
     async def _expire(self, transaction: Transaction, batch: Sequence[int]) -> Sequence[int]:
         return [await self._expire_until(transaction, now) for now in batch]
@@ -215,12 +236,15 @@ async def _retain(transaction: Transaction, batch: Sequence[_Age]) -> Sequence[i
 
 async def _retain_since(transaction: Transaction, age: _Age) -> int:
     rows = await transaction.fetch(_OLD_MESSAGES, cutoff=age.cutoff, now=age.now, limit=STEP_ROWS)
-    forgotten = _FORGET
-    if not rows:
-        rows = await transaction.fetch(_OLD_TASKS, cutoff=age.task_cutoff, now=age.now, limit=STEP_ROWS)
-        forgotten = _FORGET_TASKS
-    old = [number for (number,) in rows]
+    old = [message for (message,) in rows]
     if old:
-        for forget in forgotten:
+        for forget in _FORGET:
             await transaction.execute(forget, old=old)
     return len(old)
+
+
+async def _forget_tasks(transaction: Transaction, batch: Sequence[Sequence[int]]) -> Sequence[None]:
+    for old in batch:
+        for forget in _FORGET_TASKS:
+            await transaction.execute(forget, old=old)
+    return [None] * len(batch)
