@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,10 @@ async def test_the_simulators_file_opens_the_channel(hall: Hall, label: str) -> 
         for label in FOLDERS
     ],
 )
-async def test_a_vendor_that_is_away_is_not_one_that_refuses(hall: Hall, label: str) -> None:
+async def test_a_vendor_that_is_away_is_not_one_that_refuses(
+    hall: Hall, label: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_module(f"{FOLDERS[label]}.client"), "CHECK_SECONDS", 1.0, raising=False)
     nowhere = {"baseUrl": "http://127.0.0.1:1", "tokenUrl": "http://127.0.0.1:1/token"}
     channel = open_channel(label, json.dumps({**hall.credentials(label), **nowhere}).encode(), SystemClock())
     check = await channel.check()

@@ -103,7 +103,9 @@ async def test_the_life_of_a_broadcast(server: ServerProcess, connection: Connec
         recall = await heard(other)
         assert isinstance(recall, Revoke)
     async with connected(server, late) as third:
-        await call(connection, tenants, "PushBroadcast", Msgkey="sale-2", **BROADCAST)
+        answer = await call(connection, tenants, "PushBroadcast", Msgkey="sale-2", **BROADCAST)
         push = await heard(third)
         assert isinstance(push, Push)
         assert push.msg_key == "sale-2", "the revoked one is for nobody any more"
+    # The devices of other tests, on the same server, shall not get it.
+    await call(connection, tenants, "RevokePushTask", TaskId=answer["PushResult"]["Data"])

@@ -325,14 +325,13 @@ async def test_a_lease_of_a_time_to_come_does_not_outlive_its_batch(system: Syst
     assert [outcome for outcome, _ in other.fired] == ["executed"]
 
 
-async def test_a_deleted_app_misses_its_pushes(system: System) -> None:
+async def test_schedules_of_an_app_go_with_it(system: System) -> None:
     await timed(system, 60)
     await system.tenants.delete_app("app", "ws")
     await system.directory.refresh()
     system.clock.advance(61)
     await system.scheduler.fire_due()
-    assert await states(system) == [FireState.MISSED]
-    assert await system.count("messages") == 0
+    assert [await system.count(table) for table in ("schedules", "fires", "messages")] == [0, 0, 0]
 
 
 async def test_an_app_that_is_not_known_yet_is_looked_for(system: System) -> None:

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clarion.channels.base import Accepted, InvalidToken, PayloadError, Retry, SendOutcome, Unknown
+from clarion.channels.base import (
+    Accepted,
+    ConfigError,
+    InvalidToken,
+    PayloadError,
+    RateLimited,
+    Retry,
+    SendOutcome,
+    Unknown,
+)
 from clarion.channels.http import MAX_ANSWER, HttpAnswer, HttpFailure
 from clarion.channels.multicast import Multicast
 from clarion.clock import ManualClock
@@ -142,6 +151,22 @@ async def test_partial_success(label: str, msg: Any, kinds: list[type[SendOutcom
         assert all(outcome.vendor_id == "r1" for outcome in outcomes if isinstance(outcome, Accepted))
 
 
+@pytest.mark.parametrize(
+    ("status", "kind"), [(503, RateLimited), (429, RateLimited), (500, Unknown), (504, Unknown), (400, Unknown)]
+)
+@every_vendor
+async def test_tokens_are_not_given_up_for_an_answer_that_contradicts_itself(
+    label: str, status: int, kind: type[SendOutcome]
+) -> None:
+    refused = {"illegal_tokens": ["t1"], "illegalTokens": {"tokenFormatError": ["t1"]}}
+    value = {
+        "code": 80100000,
+        "msg": msgspec.json.encode(refused).decode(),
+        "data": {"sendResult": True, "failTokens": ["t1"]},
+    }
+    assert {type(outcome) for outcome in await told(label, answer(value, status))} == {kind}
+
+
 HONOR: list[tuple[int, Any, list[type[SendOutcome]]]] = [
     (200, {"sendResult": True, "requestId": "r1"}, [Accepted, Accepted, Accepted]),
     (
@@ -155,6 +180,8 @@ HONOR: list[tuple[int, Any, list[type[SendOutcome]]]] = [
     (80100000, {"sendResult": False, "expireTokens": ["t2"]}, [Accepted, InvalidToken, Accepted]),
     (80100000, {"sendResult": True, "failTokens": [], "expireTokens": []}, [Unknown, Unknown, Unknown]),
     (80300007, {"sendResult": False, "failTokens": list(TOKENS)}, [InvalidToken, InvalidToken, InvalidToken]),
+    (80200022, {"sendResult": False, "failTokens": list(TOKENS)}, [ConfigError, ConfigError, ConfigError]),
+    (503, {"sendResult": False, "failTokens": list(TOKENS)}, [RateLimited, RateLimited, RateLimited]),
 ]
 
 
