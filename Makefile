@@ -41,8 +41,8 @@ demo: $(DEV_STAMP) ## Install, then show two official SDKs pushing to three devi
 serve: $(RUNTIME_STAMP) ## Run the server on ./clarion-data (SERVE_ARGS="--port 9000")
 	@$(BIN)/clarion serve $(SERVE_ARGS)
 
-test: $(DEV_STAMP) ## Run every test (TEST_ARGS="-k link")
-	@$(BIN)/python -m pytest $(TEST_ARGS)
+test: $(DEV_STAMP) ## Run every test, two files at a time (TEST_ARGS="-k link")
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(TEST_ARGS)
 
 test-sdks: $(DEV_STAMP) ## Run the Node and Java SDKs against a server (needs node and maven)
 	@$(BIN)/python -m pytest tests/sdk --foreign-sdks $(TEST_ARGS)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from enum import Enum
 from typing import Any
 
-GONE = object()
-"""Stands for a member that is taken away."""
+
+class Gone(Enum):
+    """Stands for a member that is taken away."""
+
+    GONE = "gone"
+
+
+GONE = Gone.GONE
 
 
 def changed(request: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
