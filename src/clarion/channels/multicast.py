@@ -329,7 +329,7 @@ class Multicast(ABC):
         if said is None or answer.status in FLOW_CONTROL or (row is None and answer.status >= 300):
             return self._by_status(answer, said)
         if row is not None and row.treatment is Treatment.ACCEPTED and answer.status >= 300:
-            return Called(Unknown(said.code, f"HTTP status {answer.status} with a code of success"), said)
+            return Called(Unknown(said.code, f"HTTP status {answer.status} with a code of success"))
         words = scrub(said.text, secrets) if len(said.text) <= _MAX_WORDS else ""
         if row is None:
             return Called(
@@ -341,7 +341,8 @@ class Multicast(ABC):
         return Called(outcome, said, row)
 
     def _by_status(self, answer: HttpAnswer, said: Said | None) -> Called:
-        said = said or Said("")
+        # Such an answer says nothing of single tokens.
+        said = Said(said.code if said else "")
         row = self._statuses.get(answer.status)
         if answer.status == 504:  # the gateway gave up waiting; what is behind it may not have
             return Called(Unknown("504", "the vendor's gateway had no answer in time"), said)

@@ -111,7 +111,7 @@ async def test_any_json(label: str, value: Any, status: int) -> None:
 @given(body=st.binary(max_size=64) | st.just(b"[" * 100_000) | st.just(b'{"code":' + b"9" * 6000 + b"}"))
 async def test_any_bytes(label: str, body: bytes) -> None:
     outcomes = await told(label, HttpAnswer(200, {}, body))
-    assert all(isinstance(outcome, Unknown) for outcome in outcomes)
+    assert not any(isinstance(outcome, Accepted | InvalidToken) for outcome in outcomes)
 
 
 @every_vendor

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clarion.channels.base import Check, NotRecallable, RecallOutcome, VendorCopy
-from clarion.channels.honor.errors import CODES, DEAD_TOKEN, PARTIAL, SUCCESS
+from clarion.channels.honor.errors import CODES, DEAD_TOKEN, NAMING, PARTIAL, SUCCESS
 from clarion.channels.honor.payload import NAMES, render
 from clarion.channels.honor.settings import BASE_URL, TOKEN_URL, HonorSettings
 from clarion.channels.http import HttpClient
@@ -62,7 +62,7 @@ class HonorChannel(Multicast):
         if code is None:
             return None
         told = data if isinstance(data, dict) else {}
-        refused = named(told.get("failTokens")) | named(told.get("expireTokens"))
+        refused = named(told.get("failTokens")) | named(told.get("expireTokens")) if code in NAMING else ()
         complete = {SUCCESS: told.get("sendResult") is True, PARTIAL: bool(refused)}
         return Said(
             code,

@@ -11,6 +11,9 @@ from clarion.channels.outcomes import Treatment, VendorCode, rows
 
 SUCCESS = "200"
 PARTIAL = "80100000"
+ALL_REFUSED = "80300007"
+NAMING = frozenset((SUCCESS, PARTIAL, ALL_REFUSED))
+"""Codes with which tokens that are named are not good; with others, something else is wrong."""
 
 DEAD_TOKEN = VendorCode(Treatment.INVALID_TOKEN, "the token is not one of this app, or not good any more")
 
@@ -30,7 +33,7 @@ CODES: Mapping[str, VendorCode] = {
             80300010: "no token, or more than 1000",
         },
     ),
-    "80300007": DEAD_TOKEN,
+    ALL_REFUSED: DEAD_TOKEN,
     **rows(
         Treatment.CONFIG_ERROR,
         {
