@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from clarion.store.migrate import HEAD, migrate
-from clarion.store.schema_campaigns import metadata
+from clarion.store.schema_vendors import metadata
 
 T = TypeVar("T")
 

@@ -24,7 +24,7 @@ from clarion.store.database import Database, Transaction
 from clarion.store.migrate import HEAD, migrate
 from clarion.store.opening import open_database
 from clarion.store.queries import Query
-from clarion.store.schema_campaigns import metadata
+from clarion.store.schema_vendors import metadata
 from tests.store.servers import PostgresqlServer
 from tests.store.system import rows
 

@@ -66,10 +66,12 @@ broadcast_pages = Table(
     binary("devices"),
     binary("marks"),
     binary("times"),
+    binary("routes"),
     sqlite_with_rowid=False,
 )
 """About 1,000 devices of a broadcast: the range of their numbers, the numbers (8 bytes each, ascending), the marks
-of each (1 byte) and when each acknowledged it (4 bytes: ms after `at`)."""
+of each (1 byte), when each acknowledged it (4 bytes: ms after `at`), and the way that was planned for each (1 byte:
+the channel's code; nothing at all where every device is on the own link)."""
 
 broadcast_joins = Table(
     "broadcast_joins",
@@ -77,10 +79,12 @@ broadcast_joins = Table(
     key("task"),
     key("device"),
     Column("marks", SmallInteger, nullable=False),
+    Column("route", SmallInteger, nullable=False),
     number("at"),
     sqlite_with_rowid=False,
 )
-"""Devices that came into the audience after their page was written, and acknowledged the broadcast."""
+"""Devices that came into the audience after their page was written, and acknowledged the broadcast, or are sent it
+through a vendor. `at`: when they acknowledged it; until then, when they joined."""
 
 schedules = Table(
     "schedules",

@@ -51,7 +51,7 @@ _MARK_JOINS = Query(
     lists=("devices",),
 )
 INSERT_JOINS = Insert(
-    broadcast_joins, ("task", "device", "marks", "at"), on_conflict="DO NOTHING", returning=("device",)
+    broadcast_joins, ("task", "device", "marks", "route", "at"), on_conflict="DO NOTHING", returning=("device",)
 )
 
 

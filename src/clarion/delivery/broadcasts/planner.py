@@ -48,7 +48,7 @@ _ADVANCE = Query(
         broadcasts.c.state == int(BroadcastState.RUNNING),
     )
 )
-_INSERT_PAGE = Insert(broadcast_pages, ("task", "first", "last", "at", "devices", "marks", "times"))
+_INSERT_PAGE = Insert(broadcast_pages, ("task", "first", "last", "at", "devices", "marks", "times", "routes"))
 
 
 class Step(NamedTuple):
@@ -139,7 +139,7 @@ class Planner:
             return False
         devices = step.devices
         if devices:
-            page = (step.task, devices[0], devices[-1], now, pack_numbers(devices), *Page.blank(len(devices)))
+            page = (step.task, devices[0], devices[-1], now, pack_numbers(devices), *Page.blank(len(devices)), b"")
             await transaction.insert(_INSERT_PAGE, [page])
             count = Count(step.app, step.task, step.task, step.series, Figure.TOTAL, len(devices))
             await self._ledger.count(transaction, [count], now)

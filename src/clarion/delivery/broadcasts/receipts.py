@@ -156,7 +156,7 @@ class BroadcastReceipts:
         """
         marked = await mark_places(transaction, subject.task, Mark.ARRIVED, times)
         joining = [device for device in marked.absent if may_join is None or device in may_join]
-        joins = [(subject.task, device, int(Mark.ARRIVED), times[device]) for device in joining]
+        joins = [(subject.task, device, int(Mark.ARRIVED), 0, times[device]) for device in joining]
         joined = [device for (device,) in await transaction.insert(INSERT_JOINS, joins)]
         await self._account(transaction, subject, times, marked.new, joined)
         others = set(marked.absent).difference(joining)

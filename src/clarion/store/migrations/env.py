@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from clarion.store.schema_campaigns import metadata
+from clarion.store.schema_vendors import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=metadata, transaction_per_migration=True)

@@ -94,6 +94,7 @@ def _broadcasts() -> None:
         _bytes("devices"),
         _bytes("marks"),
         _bytes("times"),
+        _bytes("routes"),
         sqlite_with_rowid=False,
     )
     op.create_table(
@@ -101,6 +102,7 @@ def _broadcasts() -> None:
         _key("task"),
         _key("device"),
         _small("marks"),
+        _small("route"),
         _number("at"),
         sqlite_with_rowid=False,
     )

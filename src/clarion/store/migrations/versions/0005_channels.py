@@ -1,4 +1,4 @@
-"""vendor channels of apps
+"""vendor channels of apps, broadcasts through vendors
 
 Revision ID: 0005
 Revises: 0004
@@ -13,21 +13,69 @@ branch_labels = None
 depends_on = None
 
 
+KEY = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+def _key(name: str) -> "sa.Column[int]":
+    return sa.Column(name, KEY, primary_key=True, autoincrement=False, nullable=False)
+
+
+def _number(name: str, *, null: bool = False) -> "sa.Column[int]":
+    return sa.Column(name, sa.BigInteger(), nullable=null)
+
+
+def _small(name: str) -> "sa.Column[int]":
+    return sa.Column(name, sa.SmallInteger(), nullable=False)
+
+
+def _text(name: str, *, null: bool = False) -> "sa.Column[str]":
+    return sa.Column(name, sa.Text(), nullable=null)
+
+
+def _bytes(name: str, *, null: bool = False) -> "sa.Column[bytes]":
+    return sa.Column(name, sa.LargeBinary(), nullable=null)
+
+
 def upgrade() -> None:
     op.create_table(
         "channels",
-        sa.Column(
-            "app",
-            sa.BigInteger().with_variant(sa.Integer, "sqlite"),
-            primary_key=True,
-            autoincrement=False,
-            nullable=False,
-        ),
+        _key("app"),
         sa.Column("channel", sa.Text(), primary_key=True, nullable=False),
-        sa.Column("settings", sa.LargeBinary(), nullable=False),
-        sa.Column("enabled", sa.SmallInteger(), nullable=False),
-        sa.Column("revision", sa.BigInteger(), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        _bytes("settings"),
+        _small("enabled"),
+        _number("revision"),
+        _number("created_at"),
+        _number("updated_at"),
+        sqlite_with_rowid=False,
+    )
+    _broadcasts()
+
+
+def _broadcasts() -> None:
+    op.create_table(
+        "broadcast_parts",
+        _key("part"),
+        _number("task"),
+        _number("page"),
+        _number("app"),
+        _text("channel"),
+        _bytes("devices"),
+        _small("attempts"),
+        _number("next_at"),
+        _text("owner", null=True),
+        _number("epoch"),
+        _number("leased_until"),
+    )
+    op.create_index("broadcast_parts_due", "broadcast_parts", ["app", "channel", "next_at"])
+    op.create_index("broadcast_parts_of_task", "broadcast_parts", ["task"])
+    op.create_table(
+        "broadcast_sends",
+        _key("task"),
+        _key("page"),
+        _key("send"),
+        _number("at"),
+        _text("channel"),
+        _small("attempt"),
+        _bytes("outcomes"),
         sqlite_with_rowid=False,
     )

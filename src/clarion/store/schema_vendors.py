@@ -1,0 +1,48 @@
+"""Tables of deliveries through vendors, as they are after the last migration."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Index, SmallInteger, Table
+
+from clarion.store.schema import binary, key, number, text_column
+from clarion.store.schema_campaigns import metadata
+
+__all__ = ["broadcast_parts", "broadcast_sends", "metadata"]
+
+broadcast_parts = Table(
+    "broadcast_parts",
+    metadata,
+    key("part"),
+    number("task"),
+    number("page"),
+    number("app"),
+    text_column("channel"),
+    binary("devices"),
+    Column("attempts", SmallInteger, nullable=False),
+    number("next_at"),
+    text_column("owner", null=True),
+    number("epoch"),
+    number("leased_until"),
+    Index("broadcast_parts_due", "app", "channel", "next_at"),
+    Index("broadcast_parts_of_task", "task"),
+)
+"""Devices of one page of a broadcast, or one that joined later, to which a vendor still has to take it: their
+numbers, 8 bytes each, ascending. `page`: the page's first device. The row goes with its last device.
+
+`owner`, `epoch`, `leased_until`: as for deliveries.
+"""
+
+broadcast_sends = Table(
+    "broadcast_sends",
+    metadata,
+    key("task"),
+    key("page"),
+    key("send"),
+    number("at"),
+    text_column("channel"),
+    Column("attempt", SmallInteger, nullable=False),
+    binary("outcomes"),
+    sqlite_with_rowid=False,
+)
+"""What a vendor said of devices of one page of a broadcast: outcome, code and text, with the places of the devices
+in the page (`delivery.broadcasts.sends`)."""
