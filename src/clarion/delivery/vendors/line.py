@@ -86,7 +86,7 @@ class Line:
     ) -> None:
         self.breaker = Breaker()
         self._limits = limits or LineLimits()
-        self.pace = Pace(self._limits.rate, max(self._limits.rate, float(vendor.batch)))
+        self.pace = Pace(self._limits.rate)
         self.in_flight = 0
         self._name = name
         self._vendor = vendor
