@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, SmallInteger, Table
+from sqlalchemy import Column, Index, SmallInteger, Table, Text
 
 from clarion.store.schema import binary, key, number, text_column
 from clarion.store.schema_campaigns import metadata
 
-__all__ = ["broadcast_parts", "broadcast_sends", "metadata"]
+__all__ = ["broadcast_parts", "broadcast_sends", "channel_days", "channel_notices", "metadata"]
 
 broadcast_parts = Table(
     "broadcast_parts",
@@ -46,3 +46,31 @@ broadcast_sends = Table(
 )
 """What a vendor said of devices of one page of a broadcast: outcome, code and text, with the places of the devices
 in the page (`delivery.broadcasts.sends`)."""
+
+channel_notices = Table(
+    "channel_notices",
+    metadata,
+    key("app"),
+    Column("channel", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    number("revision"),
+    number("until"),
+    text_column("code"),
+    text_column("reason"),
+    sqlite_with_rowid=False,
+)
+"""What a line has to remember, and an operator wants to see (`delivery.vendors.notices`), until `until`.
+
+`revision`: the channel's; a notice of other settings does not count any more.
+"""
+
+channel_days = Table(
+    "channel_days",
+    metadata,
+    key("app"),
+    Column("channel", Text, primary_key=True),
+    key("day"),
+    number("targets"),
+    sqlite_with_rowid=False,
+)
+"""How many targets a vendor took, or may have taken, on a day (days since 1970, where the vendors are)."""

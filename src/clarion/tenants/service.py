@@ -14,6 +14,7 @@ from clarion.store.database import Database, Row, Transaction
 from clarion.store.queries import Insert, Query
 from clarion.store.schema import access_keys, apps, catalog, channels, deliveries, devices, settings, templates
 from clarion.store.schema_campaigns import callbacks, fires, revocations, schedules
+from clarion.store.schema_vendors import channel_days, channel_notices
 from clarion.tenants.calendar import DEFAULT_TIME_ZONE, time_zone
 from clarion.tenants.directory import app_context, key_context
 from clarion.tenants.model import MAX_RATE, AccessKey, App, Role
@@ -54,7 +55,19 @@ _CHANGE_APP = Query(
 )
 _DELETE_APP = tuple(
     Query(delete(table).where(table.c.app == bindparam("app")))
-    for table in (fires, schedules, deliveries, revocations, callbacks, devices, templates, channels, apps)
+    for table in (
+        fires,
+        schedules,
+        deliveries,
+        revocations,
+        callbacks,
+        devices,
+        templates,
+        channel_notices,
+        channel_days,
+        channels,
+        apps,
+    )
 )
 _INSERT_KEY = Insert(access_keys, ("key_id", "secret", "role", "app_id", "enabled", "created_at"))
 _LIST_KEYS = Query(

@@ -11,9 +11,9 @@ class Pace:
     """A rate that gives way: a bucket of one second's targets, pauses, and a slower start after them.
 
     A vendor that says "too much" is given a pause, and then half of what it was sent before; the rate grows back
-    within a minute, by the same amount each second. What it says during a pause, and in the second after it, is about
-    the same excess, and does not halve the rate again. A line without a rate is slowed down in the same way, until it
-    is at eight times what was too much.
+    within a minute, by the same amount each second. What it says during a pause, and in the second after it, is
+    about the same excess, and does not halve the rate again. A line without a rate is slowed down in the same way,
+    until it is at eight times what was too much.
 
     Args:
         rate: most targets a second; 0 for no limit.

@@ -49,6 +49,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     _broadcasts()
+    _pacing()
 
 
 def _broadcasts() -> None:
@@ -77,5 +78,27 @@ def _broadcasts() -> None:
         _text("channel"),
         _small("attempt"),
         _bytes("outcomes"),
+        sqlite_with_rowid=False,
+    )
+
+
+def _pacing() -> None:
+    op.create_table(
+        "channel_notices",
+        _key("app"),
+        sa.Column("channel", sa.Text(), primary_key=True, nullable=False),
+        sa.Column("kind", sa.Text(), primary_key=True, nullable=False),
+        _number("revision"),
+        _number("until"),
+        _text("code"),
+        _text("reason"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "channel_days",
+        _key("app"),
+        sa.Column("channel", sa.Text(), primary_key=True, nullable=False),
+        _key("day"),
+        _number("targets"),
         sqlite_with_rowid=False,
     )
