@@ -7,10 +7,18 @@ from sqlalchemy import func, select
 from clarion.store.database import Database, Transaction
 from clarion.store.queries import Query
 from clarion.store.schema import devices, messages, nonces, tasks, templates
+from clarion.store.schema_vendors import activities
 
 _LARGEST = tuple(
     Query(select(func.max(column)))
-    for column in (tasks.c.task, messages.c.message, devices.c.device, nonces.c.page, templates.c.template)
+    for column in (
+        tasks.c.task,
+        messages.c.message,
+        devices.c.device,
+        nonces.c.page,
+        templates.c.template,
+        activities.c.activity,
+    )
 )
 _ONE = Query(select(1))
 

@@ -7,7 +7,7 @@ from sqlalchemy import Column, Index, SmallInteger, Table, Text
 from clarion.store.schema import binary, key, number, text_column
 from clarion.store.schema_campaigns import metadata
 
-__all__ = ["broadcast_parts", "broadcast_sends", "channel_days", "channel_notices", "metadata"]
+__all__ = ["activities", "broadcast_parts", "broadcast_sends", "channel_days", "channel_notices", "metadata"]
 
 broadcast_parts = Table(
     "broadcast_parts",
@@ -74,3 +74,19 @@ channel_days = Table(
     sqlite_with_rowid=False,
 )
 """How many targets a vendor took, or may have taken, on a day (days since 1970, where the vendors are)."""
+
+activities = Table(
+    "activities",
+    metadata,
+    key("activity"),
+    number("app"),
+    text_column("activity_id"),
+    number("device"),
+    text_column("push_token"),
+    number("reported_at"),
+    Index("activities_by_id", "app", "activity_id", "device", unique=True),
+    Index("activities_of_device", "device"),
+    Index("activities_by_age", "reported_at"),
+)
+"""The push token of a live activity, as its device reported it last. `activity`: its number, which stands for a
+device's in the deliveries and traces of what is pushed to it; no device has the same one."""

@@ -50,6 +50,7 @@ def upgrade() -> None:
     )
     _broadcasts()
     _pacing()
+    _activities()
 
 
 def _broadcasts() -> None:
@@ -102,3 +103,18 @@ def _pacing() -> None:
         _number("targets"),
         sqlite_with_rowid=False,
     )
+
+
+def _activities() -> None:
+    op.create_table(
+        "activities",
+        _key("activity"),
+        _number("app"),
+        _text("activity_id"),
+        _number("device"),
+        _text("push_token"),
+        _number("reported_at"),
+    )
+    op.create_index("activities_by_id", "activities", ["app", "activity_id", "device"], unique=True)
+    op.create_index("activities_of_device", "activities", ["device"])
+    op.create_index("activities_by_age", "activities", ["reported_at"])
