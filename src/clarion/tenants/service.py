@@ -14,8 +14,7 @@ from clarion.store.database import Database, Row, Transaction
 from clarion.store.queries import Insert, Query
 from clarion.store.schema import access_keys, apps, catalog, channels, deliveries, devices, settings, templates
 from clarion.store.schema_campaigns import callbacks, fires, revocations, schedules
-from clarion.store.schema_vendors import activities
-from clarion.store.schema_vendors import channel_days, channel_notices
+from clarion.store.schema_vendors import activities, channel_days, channel_notices
 from clarion.tenants.calendar import DEFAULT_TIME_ZONE, time_zone
 from clarion.tenants.directory import app_context, key_context
 from clarion.tenants.model import MAX_RATE, AccessKey, App, Role
@@ -62,6 +61,7 @@ _DELETE_APP = tuple(
         deliveries,
         revocations,
         callbacks,
+        activities,
         devices,
         templates,
         channel_notices,
