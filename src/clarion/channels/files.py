@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -27,6 +27,18 @@ class OverLength(Enum):
     CUT = "cut"
 
 
+class Terms(NamedTuple):
+    """How much a vendor may be sent. A target is a device or a phone number.
+
+    Attributes:
+        rate: targets a second; 0 for no limit.
+        daily_limit: targets a day, where the vendors are; 0 for no limit.
+    """
+
+    rate: float = 0.0
+    daily_limit: int = 0
+
+
 class ChannelFile(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """What the files of all channels have.
 
@@ -35,15 +47,26 @@ class ChannelFile(msgspec.Struct, frozen=True, kw_only=True, rename="camel", for
         token_url: whole address of the call that gives access tokens, instead of the vendor's own.
         ca_file: PEM certificates to trust instead of the system's.
         proxy: `http://[user:password@]host:port`.
+        rate: most targets a second, 0 for no limit; None for what the vendor publishes for all.
+        daily_limit: most targets a day; None for no limit of one's own.
     """
 
     shown: ClassVar[frozenset[str]] = frozenset()
     """Fields that may be printed; all others may hold secrets."""
+    published_rate: ClassVar[float] = 0.0
+    """What the vendor takes from every app, targets a second; 0 if it publishes nothing."""
 
     base_url: HttpUrl | None = None
     token_url: HttpUrl | None = None
     ca_file: Word | None = None
     proxy: HttpUrl | None = None
+    rate: Annotated[float, Meta(ge=0, le=1_000_000)] | None = None
+    daily_limit: Annotated[int, Meta(ge=1, le=10**12)] | None = None
+
+    @property
+    def terms(self) -> Terms:
+        """How much the vendor may be sent."""
+        return Terms(self.published_rate if self.rate is None else self.rate, self.daily_limit or 0)
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{name}={getattr(self, name)!r}" for name in sorted(self.shown))

@@ -29,6 +29,7 @@ class HmsSettings(ChannelFile, frozen=True):
     """
 
     shown: ClassVar[frozenset[str]] = frozenset({"app_id", "package_name"})
+    published_rate: ClassVar[float] = 6_000.0  # more for apps with over eight million users a month
 
     app_id: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
     app_secret: Word

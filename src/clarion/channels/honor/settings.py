@@ -28,6 +28,7 @@ class HonorSettings(ChannelFile, frozen=True):
     """
 
     shown: ClassVar[frozenset[str]] = frozenset({"app_id", "client_id", "package_name"})
+    published_rate: ClassVar[float] = 3_000.0  # the same for all apps
 
     app_id: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
     client_id: Word

@@ -28,6 +28,7 @@ class OppoSettings(ChannelFile, frozen=True):
     """
 
     shown: ClassVar[frozenset[str]] = frozenset({"app_key"})
+    published_rate: ClassVar[float] = 5_000.0  # of apps with fewer than ten million users
 
     app_key: Word
     master_secret: Word

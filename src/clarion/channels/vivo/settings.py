@@ -28,6 +28,7 @@ class VivoSettings(ChannelFile, frozen=True):
     """
 
     shown: ClassVar[frozenset[str]] = frozenset({"app_id"})
+    published_rate: ClassVar[float] = 3_000.0  # of apps with fewer than five million users
 
     app_id: Word | int
     app_key: Word
