@@ -47,6 +47,11 @@ class Lanes(Generic[T]):
     def __len__(self) -> int:
         return sum(map(len, self._lanes))
 
+    @property
+    def ready(self) -> int:
+        """How many items the most urgent lane has that has any."""
+        return next((len(queue) for queue in self._lanes if queue), 0)
+
     def room(self, lane: Lane) -> int:
         """How many items a lane takes still."""
         return self._limit - len(self._lanes[lane])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import NamedTuple
 
 import structlog
@@ -20,14 +22,19 @@ from clarion.channels.base import (
     VendorChannel,
     VendorCopy,
 )
+from clarion.channels.outcomes import VENDOR_ZONE
 from clarion.clock import Clock
 from clarion.delivery.vendors.lanes import Lane, Lanes
-from clarion.delivery.vendors.pacing import Breaker, Pace
+from clarion.delivery.vendors.pacing import Breaker, DayLimit, Pace
+from clarion.delivery.vendors.quota import taken, used_up, vendor_day
 
 log = structlog.get_logger(__name__)
 
 _TROUBLES = (Retry, Unknown, ConfigError)
 _RECHECK_SECONDS = 1.0
+_LONGEST_RETRY_AFTER = 300.0
+LASTING = 60.0
+"""A pause that is longer than this (s) is worth remembering over a restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +46,14 @@ class LineLimits:
         waiting: most envelopes of each lane that wait in memory.
         rate: targets a second; 0 for no limit.
         margin: an envelope whose lease ends within this time is left to whoever leases it next, s.
+        patience: while a limit lasts longer than this, what waits is given back, s.
     """
 
     window: int = 8
     waiting: int = 10_000
     rate: float = 0.0
     margin: float = 20.0
+    patience: float = 600.0
 
 
 class Waiting(NamedTuple):
@@ -64,6 +73,9 @@ class Waiting(NamedTuple):
 Record = Callable[[Sequence[Waiting], Sequence[SendOutcome]], Awaitable[None]]
 """Makes outcomes durable; one for each envelope."""
 
+Remember = Callable[[RateLimited], None]
+"""Is told of a pause that lasts. Must not block."""
+
 
 class Line:
     """Sends what waits, in order of urgency.
@@ -74,20 +86,34 @@ class Line:
         record: makes outcomes durable.
         clock: for leases, pace and breaker.
         limits: bounds.
+        day: the channel's own limit of a day; None for none.
+        remember: is told of a pause that lasts.
 
     Attributes:
         breaker: whether it sends.
         pace: how fast.
         in_flight: envelopes that were handed to the vendor and have no recorded outcome.
+        tally: how many outcomes of each type there were.
     """
 
     def __init__(
-        self, name: str, vendor: VendorChannel, record: Record, clock: Clock, limits: LineLimits | None = None
+        self,
+        name: str,
+        vendor: VendorChannel,
+        record: Record,
+        clock: Clock,
+        limits: LineLimits | None = None,
+        day: DayLimit | None = None,
+        remember: Remember | None = None,
     ) -> None:
         self.breaker = Breaker()
         self._limits = limits or LineLimits()
         self.pace = Pace(self._limits.rate)
         self.in_flight = 0
+        self.tally: Counter[type[SendOutcome]] = Counter()
+        self._day = day or DayLimit()
+        self._remember = remember
+        self._limit: RateLimited | None = None  # of the whole app, also one that has ended
         self._name = name
         self._vendor = vendor
         self._record = record
@@ -106,7 +132,12 @@ class Line:
     def rests(self) -> bool:
         """Whether it sends nothing for a while, so that more need not be fetched for it."""
         now = self._clock.monotonic()
-        return max(self.pace.wait(now), self.breaker.wait(now)) > _RECHECK_SECONDS
+        return not self._is_held() and max(self.pace.wait(now), self.breaker.wait(now)) > _RECHECK_SECONDS
+
+    @property
+    def paused_until(self) -> int:
+        """Until when (ms) a limit of the whole app lasts; a time that has passed if there is none."""
+        return self._limit.until if self._limit else 0
 
     def room(self, lane: Lane) -> int:
         """How many envelopes a lane takes still."""
@@ -120,6 +151,16 @@ class Line:
             if self._running is None:
                 self._running = asyncio.get_running_loop().create_task(self._run(), name=f"line {self._name}")
         return taken
+
+    def hold(self, limit: RateLimited) -> None:
+        """Send nothing until a limit of the whole app ends."""
+        if limit.until <= self.paused_until:
+            return
+        self._limit = limit
+        now, seconds = self._clock.monotonic(), max(0.0, (limit.until - self._clock.now_ms()) / 1000)
+        self.pace.limited(now, now + seconds)
+        if seconds > LASTING and self._remember is not None:
+            self._remember(limit)
 
     async def recall(self, copies: Sequence[VendorCopy]) -> Sequence[RecallOutcome]:
         """Ask the vendor to take messages back."""
@@ -141,24 +182,27 @@ class Line:
             if not self._lanes or len(self._sending) >= self._limits.window:
                 await self._news.wait()
                 continue
-            now = self._clock.monotonic()
-            wait = max(self.pace.wait(now), self.breaker.wait(now))
-            if wait > 0:
-                if self.breaker.final and self.breaker.wait(now):
-                    await self._give_back()
-                else:
-                    await _heard(self._news, min(wait, _RECHECK_SECONDS))
+            now, day = self._clock.monotonic(), vendor_day(self._clock.now_ms())
+            room = self._day.room(day)
+            refusal = self._refusal(now, room)
+            if refusal is not None:
+                await self._give_back(refusal)
+                continue
+            wait = max(self.pace.wait(now, min(self._vendor.batch, self._lanes.ready)), self.breaker.wait(now))
+            if wait > 0 or not room:
+                await _heard(self._news, min(wait or _RECHECK_SECONDS, _RECHECK_SECONDS))
                 continue
             probe = self.breaker.begin()
-            most = 1 if probe else min(self._vendor.batch, max(1, self.pace.allowance(now)))
+            most = 1 if probe else min(self._vendor.batch, max(1, self.pace.allowance(now)), room)
             batch = self._still_leased(self._lanes.take(most))
             if not batch:
                 if probe:
                     self.breaker.failed(now, self.breaker.reason)
                 continue
             self.pace.spend(len(batch), now)
+            self._day.spend(len(batch), day)
             self.in_flight += len(batch)
-            task = asyncio.get_running_loop().create_task(self._send(batch))
+            task = asyncio.get_running_loop().create_task(self._send(batch, day))
             self._sending.add(task)
             task.add_done_callback(self._sent)
 
@@ -166,20 +210,39 @@ class Line:
         self._sending.discard(task)
         self._news.set()
 
-    async def _give_back(self) -> None:
-        """Nothing can be sent until the operator mends the credentials: say so at once, others may know a way."""
+    def _is_held(self) -> bool:
+        return self.paused_until - self._clock.now_ms() > self._limits.patience * 1000
+
+    def _refusal(self, now: float, room: int) -> ConfigError | RateLimited | None:
+        """What is to be said at once of all that waits, because others may know a way; None if it is to wait."""
+        if self.breaker.final and self.breaker.wait(now):
+            # Nothing can be sent until the operator mends the credentials.
+            return ConfigError(text=self.breaker.reason)
+        if not room and not self.in_flight:
+            self.hold(used_up(self._day.limit, self._clock.now_ms()))
+        if self._limit is None or not self._is_held():
+            return None
+        moment = datetime.fromtimestamp(self._limit.until / 1000, VENDOR_ZONE)
+        text = f"It was not sent, because this lasts until {moment:%Y-%m-%d %H:%M %z}: {self._limit.text}."
+        return replace(self._limit, text=text)
+
+    async def _give_back(self, outcome: ConfigError | RateLimited) -> None:
         batch = self._still_leased(self._lanes.take(self._vendor.batch))
-        outcome = ConfigError(text=self.breaker.reason)
+        if not batch:
+            return
+        self.in_flight += len(batch)
         try:
             await self._record(batch, [outcome] * len(batch))
         except Exception:
             log.exception("outcomes_not_recorded", line=self._name, count=len(batch))
+        finally:
+            self.in_flight -= len(batch)
 
     def _still_leased(self, batch: list[Waiting]) -> list[Waiting]:
         until = self._clock.now_ms() + int(self._limits.margin * 1000)
         return [each for each in batch if each.leased_until > until]
 
-    async def _send(self, batch: list[Waiting]) -> None:
+    async def _send(self, batch: list[Waiting], day: int) -> None:
         try:
             outcomes: Sequence[SendOutcome]
             try:
@@ -189,6 +252,7 @@ class Line:
                 log.exception("channel_failed", line=self._name)
                 outcomes = [Unknown(text="the channel failed; the log says why")] * len(batch)
             self._judge(outcomes)
+            self._day.spend(taken(outcomes) - len(batch), day)
             await self._record(batch, outcomes)
         except Exception:
             # What was sent is not recorded: its leases end, and it is sent again.
@@ -198,9 +262,13 @@ class Line:
 
     def _judge(self, outcomes: Sequence[SendOutcome]) -> None:
         now = self._clock.monotonic()
-        limited = [each.until for each in outcomes if isinstance(each, RateLimited) and each.whole]
+        self.tally.update(map(type, outcomes))
+        limited = [each for each in outcomes if isinstance(each, RateLimited) and each.whole]
         if limited:
-            self.pace.pause_until(now + max(0.0, (max(limited) - self._clock.now_ms()) / 1000))
+            self.hold(max(limited, key=lambda each: each.until))
+        asked = [each.after for each in outcomes if isinstance(each, Retry) and each.after]
+        if asked:
+            self.pace.limited(now, now + min(max(asked), _LONGEST_RETRY_AFTER))
         troubles = [outcome for outcome in outcomes if isinstance(outcome, _TROUBLES)]
         if troubles and len(troubles) == len(outcomes):
             worst = next((each for each in troubles if isinstance(each, ConfigError)), troubles[0])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import cycle
 
 from clarion.channels.base import (
     Accepted,
@@ -23,7 +24,8 @@ from clarion.channels.message import PushContent
 from clarion.clock import SystemClock
 from clarion.delivery.vendors.lanes import Lane
 from clarion.delivery.vendors.line import Line, LineLimits, Waiting
-from clarion.delivery.vendors.pacing import BreakerState
+from clarion.delivery.vendors.pacing import BreakerState, DayLimit
+from clarion.delivery.vendors.quota import OWN_LIMIT, vendor_day
 
 CONTENT = PushContent("t", "c")
 CLOSED = BreakerState.CLOSED
@@ -36,6 +38,7 @@ class Vendor:
         self.batch = batch
         self.sent: list[list[int]] = []
         self.answer: SendOutcome | Exception = Accepted("id")
+        self.answers: Iterator[SendOutcome] | None = None
         self.gate = asyncio.Event()
         self.gate.set()
         self.under_way = 0
@@ -50,7 +53,7 @@ class Vendor:
         self.under_way -= 1
         if isinstance(self.answer, Exception):
             raise self.answer
-        return [self.answer] * len(envelopes)
+        return [next(self.answers) if self.answers else self.answer for _ in envelopes]
 
     async def recall(self, copies: Sequence[VendorCopy]) -> Sequence[RecallOutcome]:
         return [NotRecallable()] * len(copies)
@@ -161,6 +164,76 @@ async def test_a_vendor_that_asks_for_a_pause_gets_it() -> None:
         assert len(vendor.sent) == 1
         assert made.pace.wait(SystemClock().monotonic()) > 50
         assert made.breaker.state is CLOSED
+
+
+async def test_what_waits_for_a_quota_of_hours_is_given_back_at_once_and_without_asking() -> None:
+    vendor, book, told = Vendor(), Book(), list[RateLimited]()
+    quota = RateLimited(SystemClock().now_ms() + 3 * 3_600_000, "10070", "used up")
+    made = Line("app/vendor", vendor, book, SystemClock(), remember=told.append)
+    vendor.answer = quota
+    made.offer(Lane.SINGLE, waiting(range(1)))
+    await book.count(1)
+    assert (told, made.paused_until) == ([quota], quota.until)
+    assert not made.rests  # more is to be fetched, and given back
+    made.offer(Lane.SINGLE, waiting(range(1, 40)))
+    await book.count(40)
+    await made.close(1.0)
+    assert vendor.sent == [[0]]
+    last = book.outcomes[39][0]
+    assert isinstance(last, RateLimited)
+    assert (last.until, last.code) == (quota.until, "10070")
+    assert "was not sent" in last.text
+    assert "used up" in last.text
+
+
+async def test_a_quota_that_is_remembered_holds_a_new_line() -> None:
+    vendor, book = Vendor(), Book()
+    async with line(vendor, book) as made:
+        made.hold(RateLimited(SystemClock().now_ms() + 3 * 3_600_000))
+        made.offer(Lane.SINGLE, waiting(range(30)))
+        await book.count(30)
+    assert vendor.sent == []
+
+
+async def test_what_a_vendor_asks_for_by_retry_after_is_a_pause() -> None:
+    vendor, book = Vendor(), Book()
+    async with line(vendor, book) as made:
+        vendor.answer = Retry(120.0, "503")
+        made.offer(Lane.SINGLE, waiting(range(10)))
+        await book.count(10)
+        made.offer(Lane.SINGLE, waiting(range(10, 12)))
+        await turns()
+        assert len(vendor.sent) == 1
+        assert 110 < made.pace.wait(SystemClock().monotonic()) <= 120
+        assert made.rests
+
+
+async def test_never_more_than_the_day_s_own_limit() -> None:
+    vendor, book, told = Vendor(batch=3), Book(), list[RateLimited]()
+    now = SystemClock().now_ms()
+    vendor.answers = cycle([Accepted("id"), InvalidToken()])  # half of them do not count
+    day = DayLimit(20, vendor_day(now), 10)
+    made = Line("app/vendor", vendor, book, SystemClock(), day=day, remember=told.append)
+    made.offer(Lane.SINGLE, waiting(range(100)))
+    await book.count(100)
+    await made.close(1.0)
+    outcomes = [outcome for each in book.outcomes.values() for outcome in each]
+    assert sum(isinstance(each, Accepted) for each in outcomes) == 10
+    refused = [each for each in outcomes if isinstance(each, RateLimited)]
+    assert {each.code for each in refused} == {OWN_LIMIT}
+    assert 19 <= sum(map(len, vendor.sent)) == 100 - len(refused) <= 21
+    assert [each.until for each in told] == [refused[0].until]
+    assert 0 < refused[0].until - now <= 86_400_000
+
+
+async def test_a_rate_is_kept_to_by_whole_batches() -> None:
+    vendor, book = Vendor(batch=10), Book()
+    async with line(vendor, book, rate=100) as made:
+        made.offer(Lane.MULTIPLE, waiting(range(120), Lane.MULTIPLE))
+        began = SystemClock().monotonic()
+        await book.count(120)
+        assert SystemClock().monotonic() - began > 0.19
+    assert {len(batch) for batch in vendor.sent} == {10}
 
 
 async def test_a_limit_of_one_target_stops_nobody_else() -> None:
