@@ -123,7 +123,9 @@ class Server:
         ledger = Ledger(self._directory, ids)
         recalls = Recalls(database, self._writer, ids, clock, self._hub)
         await recalls.refresh()
-        broadcasts = Broadcasts(database, self._writer, self._hub, ledger, ids, clock, settings.retention_days)
+        broadcasts = Broadcasts(
+            database, self._writer, self._hub, ledger, ids, clock, self._directory, settings.retention_days
+        )
         await broadcasts.open()
         inbox = Inbox(database, self._writer, ids, clock, ledger, [recalls, broadcasts.inbox])
         reports = Reports(self._writer, ids, clock, ledger, inbox, broadcasts.receipts)

@@ -74,13 +74,13 @@ async def push_broadcast(system: System, key: str = "sale", seconds: int = 3600,
 
 def planner(system: System) -> Planner:
     """Writes single pages, with nothing after their commit: as if the process ended there."""
-    return Planner(system.database, system.writer, system.ledger, system.clock)
+    return Planner(system.database, system.writer, system.ledger, system.clock, system.channels, system.ids)
 
 
 async def pages(system: System, task: int) -> list[Page]:
     """The pages of a broadcast."""
     rows = await system.rows(
-        "SELECT first, last, at, devices, marks, times FROM broadcast_pages WHERE task = :task ORDER BY first",
+        "SELECT first, last, at, devices, marks, times, routes FROM broadcast_pages WHERE task = :task ORDER BY first",
         task=task,
     )
     return [Page(*row) for row in rows]

@@ -102,7 +102,9 @@ class System:
         self.channels, self.owner = channels or FakeChannels(), f"process-{next(_PROCESSES)}"
         self.acceptance = Acceptance(self.ledger, self.channels, self.owner)
         self.recalls = Recalls(database, self.writer, self.ids, clock, self.connections)
-        self.broadcasts = Broadcasts(database, self.writer, self.connections, self.ledger, self.ids, clock)
+        self.broadcasts = Broadcasts(
+            database, self.writer, self.connections, self.ledger, self.ids, clock, self.channels
+        )
         sources: list[Source] = [self.recalls, self.broadcasts.inbox]
         self.inbox = Inbox(database, self.writer, self.ids, clock, self.ledger, sources)
         self.reports = Reports(self.writer, self.ids, clock, self.ledger, self.inbox, self.broadcasts.receipts)

@@ -218,7 +218,7 @@ class _HeldWrites:
 
 
 def _planner_on(database: Database, system: System) -> Planner:
-    return Planner(database, GroupWriter(database), system.ledger, system.clock)
+    return Planner(database, GroupWriter(database), system.ledger, system.clock, system.channels, system.ids)
 
 
 async def test_who_leaves_the_audience_after_its_page_gets_it_all_the_same(system: System) -> None:

@@ -30,6 +30,12 @@ class Mark(IntFlag):
     RECALLED = 8
     ARRIVED_BEFORE = 16
     """It had arrived before it was acknowledged: another device had it, but lost its user meanwhile."""
+    VENDOR = 32
+    """Of a broadcast on one device: it is for a vendor to bring it, not for the own link."""
+    TAKEN = 64
+    """The vendor took it for the device."""
+    ENDED = 128
+    """It ended there without having been taken."""
 
 
 _PLATFORM_CODES: dict[Platform | None, int] = {

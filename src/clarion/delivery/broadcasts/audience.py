@@ -39,7 +39,7 @@ STRIDE = Query(
 """The last device that one page may look at; nothing when fewer are left."""
 
 MEMBERS = Query(
-    select(devices.c.device)
+    select(devices.c.device, devices.c.platform, devices.c.channel, devices.c.vendor_token)
     .where(
         devices.c.app == bindparam("app"),
         devices.c.device > bindparam("after"),
@@ -50,7 +50,7 @@ MEMBERS = Query(
     .order_by(devices.c.device)
     .limit(bindparam("limit"))
 )
-"""The first `limit` devices of an audience after one number and up to another."""
+"""The first `limit` devices of an audience after one number and up to another, as `routing.Reachable` has them."""
 
 
 def span_parameters(audience: Audience, accepted_at: int) -> dict[str, int]:

@@ -19,6 +19,7 @@ from clarion.delivery.broadcasts.revoke import Revocation, Revoked, revoke_broad
 from clarion.delivery.broadcasts.seen import SeenCursors
 from clarion.delivery.connections import Connections
 from clarion.delivery.ledger import Ledger
+from clarion.delivery.routing import Routes
 from clarion.ids import IdGenerator
 from clarion.store.database import Database
 from clarion.store.group import GroupWriter
@@ -39,8 +40,9 @@ class Broadcasts:
         writer: shares its transactions with the pushes, so that a page never holds one up for long.
         connections: the connected devices.
         ledger: counts.
-        ids: numbers of recalls.
+        ids: numbers of recalls, and of parts.
         clock: validity and times.
+        routes: the vendor channels that apps have set up.
         retention_days: how long broadcasts are kept.
 
     Attributes:
@@ -56,6 +58,7 @@ class Broadcasts:
         ledger: Ledger,
         ids: IdGenerator,
         clock: Clock,
+        routes: Routes,
         retention_days: int = 30,
     ) -> None:
         notes = Notes()
@@ -63,7 +66,7 @@ class Broadcasts:
         self._ids = ids
         self._clock = clock
         self._log = OpenLog(database, clock)
-        self._planner = Planner(database, writer, ledger, clock)
+        self._planner = Planner(database, writer, ledger, clock, routes, ids)
         self._courier = Courier(database, self._log, connections, notes)
         self._seen = SeenCursors(writer, clock, notes)
         self._retention = BroadcastRetention(writer, clock, retention_days)

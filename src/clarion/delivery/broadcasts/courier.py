@@ -70,7 +70,7 @@ class Courier:
             return  # another process accepted it; `catch_up` will know it
         async with self._handing:
             if self._reached.get(step.task, 0) == step.before:
-                await self._offer(step.task, step.devices)
+                await self._offer(step.task, step.on_link)
                 self._reached[step.task] = step.cursor
         await self._follow(step.task, LAST_DEVICE if step.ends else step.cursor)
         self.wake()

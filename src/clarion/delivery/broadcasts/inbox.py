@@ -120,7 +120,8 @@ class BroadcastInbox:
             return True
         if entry.revocation is not None:
             place = await place_of(transaction, entry.task, asking.device)
-            return place is None or place.marks & (Mark.ARRIVED | Mark.RECALLED) != Mark.ARRIVED
+            # What a vendor brought is recalled through that vendor.
+            return place is None or place.marks & (Mark.ARRIVED | Mark.RECALLED | Mark.VENDOR) != Mark.ARRIVED
         if progress is None or progress[0] is BroadcastState.REVOKED:
             return None  # the log will know in a moment
         if progress[0] is BroadcastState.RUNNING and progress[1] < asking.device:
@@ -129,7 +130,14 @@ class BroadcastInbox:
         place = await place_of(transaction, entry.task, asking.device)
         if place is None:
             return not entry.audience.has(asking.standing, entry.accepted_at)
-        return Mark.ARRIVED in place.marks
+        return _has_it(place.marks)
+
+
+def _has_it(marks: Mark) -> bool | None:
+    if marks & (Mark.ARRIVED | Mark.TAKEN | Mark.ENDED):
+        return True
+    # While a vendor tries, nothing is owed; it may come over to the own link yet.
+    return None if Mark.VENDOR in marks else False
 
 
 def _wire_id(entry: Entry) -> int:

@@ -13,12 +13,13 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, select
 
 from clarion.channels.message import PushContent, decode_content
-from clarion.channels.registry import Channel, Platform
+from clarion.channels.registry import Platform
 from clarion.clock import Clock
 from clarion.delivery.accept import NewTask, TargetType
 from clarion.delivery.broadcasts.model import BroadcastState, Entry, decode_audience
 from clarion.delivery.frames import push_frame
 from clarion.delivery.recalls import revoke_frame
+from clarion.delivery.routing import LINK
 from clarion.delivery.series import PushKind, series_code
 from clarion.store.database import Database, Row, Transaction
 from clarion.store.queries import Query
@@ -153,9 +154,9 @@ def entry_of(order: NewTask, content: PushContent) -> Entry:
     )
 
 
-def broadcast_series(platform: str) -> int:
-    """What a broadcast to a platform counts under."""
-    return series_code(PushKind.BROADCAST, platform, Channel.LINK.label)
+def broadcast_series(platform: str, channel: str = LINK) -> int:
+    """What a broadcast to devices of a platform counts under, by the channel that was planned for them."""
+    return series_code(PushKind.BROADCAST, platform, channel)
 
 
 def _is_known(entry: Entry | None, progress: Progress) -> bool:

@@ -1,7 +1,8 @@
 """The packed form of a page: a thousand devices of a broadcast in one row. Pure.
 
 Numbers of devices take 8 bytes each (little-endian, ascending), marks 1 byte (`delivery.series.Mark`), times
-4 bytes (ms after the page's own time, at most 49 days).
+4 bytes (ms after the page's own time, at most 49 days), routes 1 byte (the channel's code; no byte at all in a page
+whose devices are all on the own link).
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ PAGE_DEVICES = 1000
 """Most devices of a page."""
 
 _LATEST = 0xFFFF_FFFF
-_ARRIVED = int(Mark.ARRIVED)
+_NO_MARK = Mark(0)
+_ON_LINK = int(Mark.ARRIVED | Mark.RECALLED | Mark.VENDOR)
+_AT_VENDOR = int(Mark.TAKEN | Mark.RECALLED | Mark.VENDOR)
+_TAKEN = int(Mark.TAKEN | Mark.VENDOR)
 
 
 def pack_numbers(devices: Sequence[int]) -> bytes:
@@ -40,21 +44,25 @@ class Page:
         devices: packed numbers.
         marks: packed marks.
         times: packed times.
+        routes: packed routes.
     """
 
-    __slots__ = ("_times", "at", "changed", "devices", "first", "last", "marks")
+    __slots__ = ("_times", "at", "changed", "devices", "first", "last", "marks", "routes")
 
-    def __init__(self, first: int, last: int, at: int, devices: bytes, marks: bytes, times: bytes) -> None:
+    def __init__(
+        self, first: int, last: int, at: int, devices: bytes, marks: bytes, times: bytes, routes: bytes = b""
+    ) -> None:
         self.first, self.last, self.at = first, last, at
         self.devices = unpack_numbers(devices)
         self.marks = bytearray(marks)
+        self.routes = bytes(routes)
         self._times = _array("I", times)
         self.changed = False
 
     @staticmethod
-    def blank(count: int) -> tuple[bytes, bytes]:
-        """Marks and times of a page of `count` devices of which nothing is known."""
-        return bytes(count), bytes(4 * count)
+    def no_times(count: int) -> bytes:
+        """Times of a page of `count` devices none of which has it."""
+        return bytes(4 * count)
 
     def index(self, device: int) -> int | None:
         """The place of a device, or None."""
@@ -80,10 +88,28 @@ class Page:
         """The packed times."""
         return _bytes_of(self._times)
 
+    def route(self, place: int) -> int:
+        """The code of the channel that was planned for the device at `place`."""
+        return self.routes[place] if self.routes else 0
+
+    def change(self, place: int, add: Mark, remove: Mark = _NO_MARK) -> Mark:
+        """Change the marks of the device at `place`; what they were."""
+        before = self.marks[place]
+        after = before & ~remove | add
+        if after != before:
+            self.marks[place] = after
+            self.changed = True
+        return Mark(before)
+
     def marked(self, mark: Mark) -> Iterator[int]:
-        """Devices whose marks, as far as arrival and recall go, are just `mark`."""
-        both = Mark.ARRIVED | Mark.RECALLED
-        return (device for device, marks in zip(self.devices, self.marks, strict=True) if marks & both == mark)
+        """Devices on the own link whose marks, as far as arrival and recall go, are just `mark`."""
+        return (device for device, marks in zip(self.devices, self.marks, strict=True) if marks & _ON_LINK == mark)
+
+    def taken(self) -> Iterator[tuple[int, int]]:
+        """Devices for which a vendor took it, unless it was recalled: with the code of the channel."""
+        for place, marks in enumerate(self.marks):
+            if marks & _AT_VENDOR == _TAKEN:
+                yield self.devices[place], self.route(place)
 
 
 def _array(kind: str, packed: bytes) -> array[int]:

@@ -7,16 +7,21 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, select, text, update
 
+from clarion.channels.message import LINK_ONLY, decode_content
 from clarion.clock import Clock
 from clarion.delivery.accept import TargetType
 from clarion.delivery.broadcasts.audience import MEMBERS, STRIDE, span_parameters
 from clarion.delivery.broadcasts.log import PLATFORM_OF, broadcast_series
 from clarion.delivery.broadcasts.model import BroadcastState, decode_audience
 from clarion.delivery.broadcasts.pages import PAGE_DEVICES, Page, pack_numbers
+from clarion.delivery.broadcasts.parts import NewPart, Ways, insert_parts, ways_of
 from clarion.delivery.ledger import Count, Figure, Ledger
+from clarion.delivery.routing import LINK, Reachable, Routes
+from clarion.ids import IdGenerator
 from clarion.store.database import Database, Transaction
 from clarion.store.group import GroupWriter
 from clarion.store.queries import Insert, Query
+from clarion.store.schema import tasks
 from clarion.store.schema_campaigns import UNFINISHED_BROADCASTS, broadcast_pages, broadcasts
 
 LAST_DEVICE = (1 << 63) - 1
@@ -31,7 +36,10 @@ _STANDS = Query(
         broadcasts.c.audience,
         broadcasts.c.created_at,
         broadcasts.c.expires_at,
-    ).where(broadcasts.c.task == bindparam("task"))
+        tasks.c.content,
+    )
+    .join(tasks, tasks.c.task == broadcasts.c.task)
+    .where(broadcasts.c.task == bindparam("task"))
 )
 _UNFINISHED = Query(
     select(broadcasts.c.task)
@@ -51,26 +59,41 @@ _ADVANCE = Query(
 _INSERT_PAGE = Insert(broadcast_pages, ("task", "first", "last", "at", "devices", "marks", "times", "routes"))
 
 
+_NOBODY = Ways(b"", b"", {})
+
+
 class Step(NamedTuple):
     """A step of a broadcast: the next page, or its end.
 
     Attributes:
         task: the broadcast.
         app: internal number of its app.
-        series: code of what it counts under.
+        platform: label of the platform that it goes to.
         before: its cursor before the step.
         cursor: its cursor after it.
         ends: whether it is the last step.
-        devices: the devices of the page.
+        devices: the devices of the page, ascending.
+        ways: how they are reached.
     """
 
     task: int
     app: int
-    series: int
+    platform: str
     before: int
     cursor: int
     ends: bool
     devices: Sequence[int] = ()
+    ways: Ways = _NOBODY
+
+    @property
+    def on_link(self) -> Sequence[int]:
+        """The devices that get it over the own link."""
+        return self.ways.by_channel.get(LINK, ())
+
+    @property
+    def vendors(self) -> Sequence[str]:
+        """Labels of the vendor channels that bring it to the others."""
+        return [channel for channel in self.ways.by_channel if channel != LINK]
 
 
 class Planner:
@@ -84,13 +107,25 @@ class Planner:
         writer: shares its transactions with the pushes.
         ledger: counts the devices.
         clock: times of pages; tells whether the validity is over.
+        routes: the vendor channels that apps have set up.
+        ids: numbers of parts.
     """
 
-    def __init__(self, database: Database, writer: GroupWriter, ledger: Ledger, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        writer: GroupWriter,
+        ledger: Ledger,
+        clock: Clock,
+        routes: Routes,
+        ids: IdGenerator,
+    ) -> None:
         self._database = database
         self._writer = writer
         self._ledger = ledger
         self._clock = clock
+        self._routes = routes
+        self._ids = ids
 
     async def unfinished(self, limit: int) -> Sequence[int]:
         """The first broadcasts that still have pages to go."""
@@ -111,20 +146,22 @@ class Planner:
         row = await transaction.fetch_one(_STANDS, task=task)
         if row is None or row[2] != BroadcastState.RUNNING:
             return None
-        app, target_type, _, cursor, audience, accepted_at, expires_at = row
+        app, target_type, _, cursor, audience, accepted_at, expires_at, content = row
         platform = PLATFORM_OF[TargetType(target_type)]
-        series = broadcast_series(platform)
         if expires_at <= self._clock.now_ms():
-            return Step(task, app, series, cursor, cursor, ends=True)
+            return Step(task, app, platform, cursor, cursor, ends=True)
         stride = await transaction.fetch_one(STRIDE, app=app, after=cursor)
         upto = LAST_DEVICE if stride is None else stride[0]
         spans = span_parameters(decode_audience(audience), accepted_at)
         rows = await transaction.fetch(
             MEMBERS, app=app, after=cursor, upto=upto, platform=platform, limit=PAGE_DEVICES, **spans
         )
-        devices = [device for (device,) in rows]
+        members = [Reachable(*row) for row in rows]
+        devices = [member.device for member in members]
+        link_only = decode_content(bytes(content)).notify_type == LINK_ONLY
+        ways = ways_of(members, self._routes.channels(app), link_only=link_only)
         reached = devices[-1] if len(devices) == PAGE_DEVICES else upto
-        return Step(task, app, series, cursor, reached, reached == LAST_DEVICE, devices)
+        return Step(task, app, platform, cursor, reached, reached == LAST_DEVICE, devices, ways)
 
     async def _write(self, transaction: Transaction, batch: Sequence[Step]) -> list[bool]:
         """Write steps; False for one that was taken already, or whose broadcast was revoked."""
@@ -137,10 +174,35 @@ class Planner:
             _ADVANCE, id=step.task, before=step.before, reached=step.cursor, now_state=int(state), end=end
         ):
             return False
-        devices = step.devices
-        if devices:
-            page = (step.task, devices[0], devices[-1], now, pack_numbers(devices), *Page.blank(len(devices)), b"")
-            await transaction.insert(_INSERT_PAGE, [page])
-            count = Count(step.app, step.task, step.task, step.series, Figure.TOTAL, len(devices))
-            await self._ledger.count(transaction, [count], now)
+        if step.devices:
+            await self._write_page(transaction, step, now)
         return True
+
+    async def _write_page(self, transaction: Transaction, step: Step, now: int) -> None:
+        devices, ways = step.devices, step.ways
+        first = devices[0]
+        page = (
+            step.task,
+            first,
+            devices[-1],
+            now,
+            pack_numbers(devices),
+            ways.marks,
+            Page.no_times(len(devices)),
+            ways.routes,
+        )
+        await transaction.insert(_INSERT_PAGE, [page])
+        parts = [NewPart(step.task, first, step.app, channel, ways.by_channel[channel]) for channel in step.vendors]
+        await insert_parts(transaction, parts, self._ids, now)
+        counts = [
+            Count(
+                step.app,
+                step.task,
+                step.task,
+                broadcast_series(step.platform, channel),
+                Figure.TOTAL,
+                len(numbers),
+            )
+            for channel, numbers in ways.by_channel.items()
+        ]
+        await self._ledger.count(transaction, counts, now)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, select
 
+from clarion.channels.registry import BY_THIRD_CHANNEL, Channel
 from clarion.delivery.accept import TargetType
 from clarion.delivery.broadcasts.audience import BELONGS, span_parameters
 from clarion.delivery.broadcasts.log import PLATFORM_OF, OpenLog, broadcast_series
 from clarion.delivery.broadcasts.model import decode_audience
 from clarion.delivery.broadcasts.notes import Notes
-from clarion.delivery.broadcasts.places import INSERT_JOINS, mark_joined, mark_places, place_of
+from clarion.delivery.broadcasts.places import INSERT_JOINS, Before, Marked, mark_places
 from clarion.delivery.inbox import Ack
 from clarion.delivery.ledger import Count, Event, EventKind, Figure, Ledger
 from clarion.delivery.reports import KINDS, Report
@@ -54,6 +56,8 @@ _AMONG = Query(
 _INSERT_REPORTS = Insert(
     reports, ("message", "device", "kind", "at"), on_conflict="DO NOTHING", returning=("device",)
 )
+_LINK_ROUTE = Channel.LINK.third_channel
+_NEWCOMER = Before(_LINK_ROUTE, Mark(0))
 
 
 class _Subject(NamedTuple):
@@ -71,12 +75,11 @@ class _Subject(NamedTuple):
     platform: str
     revoked: bool
 
-    @property
-    def series(self) -> int:
-        return broadcast_series(self.platform)
-
-    def counted(self, figure: Figure, by: int) -> Count:
-        return Count(self.app, self.task, self.task, self.series, figure, by)
+    def counted(self, figure: Figure, before: Iterable[Before]) -> Iterator[Count]:
+        """Counts of devices that stood so."""
+        for route, by in Counter(each.route for each in before).items():
+            series = broadcast_series(self.platform, BY_THIRD_CHANNEL[route].label)
+            yield Count(self.app, self.task, self.task, series, figure, by)
 
     def event(self, device: int, kind: EventKind, at: int) -> Event:
         return Event(self.app, self.task, device, kind, at)
@@ -106,8 +109,7 @@ class BroadcastReceipts:
             if entry is None:
                 continue
             if wire_id == entry.revocation:
-                marked = await mark_places(transaction, entry.task, Mark.RECALLED, times)
-                await mark_joined(transaction, entry.task, Mark.RECALLED, marked.absent)
+                await mark_places(transaction, entry.task, Mark.RECALLED, times)
             else:
                 subject = _Subject(entry.task, entry.app, entry.platform, entry.revocation is not None)
                 await self._arrived(transaction, subject, times, None)
@@ -131,10 +133,10 @@ class BroadcastReceipts:
                 _AMONG, devices=sorted(times), app=app, platform=subject.platform, **spans
             )
             late = frozenset(device for (device,) in among if device <= cursor)  # others' pages are to come
-            strangers = await self._arrived(transaction, subject, times, late)
+            marked = await self._arrived(transaction, subject, times, late)
             for kind in (EventKind.OPEN, EventKind.IGNORE):
-                when = {r.device: r.at for r in mine if r.kind is kind and r.device not in strangers}
-                await self._reported(transaction, subject, kind, when)
+                when = {r.device: r.at for r in mine if r.kind is kind and r.device in marked.before}
+                await self._reported(transaction, subject, kind, when, marked)
 
     async def _arrived(
         self,
@@ -142,7 +144,7 @@ class BroadcastReceipts:
         subject: _Subject,
         times: Mapping[int, int],
         may_join: Collection[int] | None,
-    ) -> frozenset[int]:
+    ) -> Marked:
         """Note that devices have a broadcast.
 
         Args:
@@ -152,49 +154,58 @@ class BroadcastReceipts:
             may_join: those that may have it without being in a page; None: all, for they were sent it.
 
         Returns:
-            Those of the devices that are not to have it.
+            How they stood before; those that are not to have it are absent.
         """
         marked = await mark_places(transaction, subject.task, Mark.ARRIVED, times)
+        new = marked.new(Mark.ARRIVED)
         joining = [device for device in marked.absent if may_join is None or device in may_join]
-        joins = [(subject.task, device, int(Mark.ARRIVED), 0, times[device]) for device in joining]
-        joined = [device for (device,) in await transaction.insert(INSERT_JOINS, joins)]
-        await self._account(transaction, subject, times, marked.new, joined)
-        others = set(marked.absent).difference(joining)
-        return frozenset([device for device in others if await place_of(transaction, subject.task, device) is None])
+        rows = [(subject.task, device, int(Mark.ARRIVED), _LINK_ROUTE, times[device]) for device in joining]
+        joined = [device for (device,) in await transaction.insert(INSERT_JOINS, rows)]
+        marked.absent = [device for device in marked.absent if device not in set(joining)]
+        marked.before.update(dict.fromkeys(joining, _NEWCOMER))
+        await self._account(transaction, subject, times, {device: marked.before[device] for device in new}, joined)
+        return marked
 
     async def _account(
         self,
         transaction: Transaction,
         subject: _Subject,
         times: Mapping[int, int],
-        marked: Sequence[int],
+        placed: Mapping[int, Before],
         joined: Sequence[int],
     ) -> None:
-        new = [*marked, *joined]
+        new = {**placed, **dict.fromkeys(joined, _NEWCOMER)}
         if not new:
             return
-        counts = [subject.counted(Figure.SUCCESS, len(new)), subject.counted(Figure.ARRIVAL, len(new))]
-        if joined:
-            counts.append(subject.counted(Figure.TOTAL, len(joined)))
+        # What a vendor took was a success before it arrived.
+        told = {device: before for device, before in new.items() if Mark.TAKEN not in before.marks}
+        counts = [
+            *subject.counted(Figure.SUCCESS, told.values()),
+            *subject.counted(Figure.ARRIVAL, new.values()),
+            *subject.counted(Figure.TOTAL, [_NEWCOMER] * len(joined)),
+        ]
         await self._ledger.count(transaction, counts, max(times.values()))
-        await self._ledger.tell(
-            transaction,
-            [
-                subject.event(device, kind, times[device])
-                for device in new
-                for kind in (EventKind.STATUS, EventKind.ARRIVE)
-            ],
-        )
+        events = []
+        for device in new:
+            if device in told:
+                events.append(subject.event(device, EventKind.STATUS, times[device]))
+            events.append(subject.event(device, EventKind.ARRIVE, times[device]))
+        await self._ledger.tell(transaction, events)
         if subject.revoked:
             for device in new:
                 self._notes.recalled(device)
 
     async def _reported(
-        self, transaction: Transaction, subject: _Subject, kind: EventKind, times: Mapping[int, int]
+        self,
+        transaction: Transaction,
+        subject: _Subject,
+        kind: EventKind,
+        times: Mapping[int, int],
+        marked: Marked,
     ) -> None:
         rows = [(subject.task, device, kind.value, at) for device, at in times.items()]
         new = [device for (device,) in await transaction.insert(_INSERT_REPORTS, rows)]
         if new:
-            now = max(times.values())
-            await self._ledger.count(transaction, [subject.counted(KINDS[kind].figure, len(new))], now)
+            counts = subject.counted(KINDS[kind].figure, [marked.before[device] for device in new])
+            await self._ledger.count(transaction, counts, max(times.values()))
             await self._ledger.tell(transaction, [subject.event(device, kind, times[device]) for device in new])

@@ -9,6 +9,8 @@ from sqlalchemy import bindparam, delete, select
 
 from clarion.clock import Clock
 from clarion.delivery.accept import IDEMPOTENCY_MS
+from clarion.delivery.broadcasts.parts import drop_parts
+from clarion.delivery.broadcasts.sends import forget_sends
 from clarion.ids import first_id_at
 from clarion.store.database import Transaction
 from clarion.store.group import GroupWriter
@@ -90,4 +92,7 @@ async def _take_step(transaction: Transaction, age: _Age) -> int:
     for part in _PARTS:
         if deleted := await transaction.execute(part, task=row[0]):
             return deleted
+    if deleted := await forget_sends(transaction, row[0]):
+        return deleted
+    await drop_parts(transaction, row[0])
     return await transaction.execute(_FORGET, task=row[0])

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, func, select, update
 
 from clarion.delivery.broadcasts.model import BroadcastState
+from clarion.delivery.broadcasts.parts import drop_parts
 from clarion.delivery.recalls import REVOCABLE_MS
 from clarion.store.database import Transaction
 from clarion.store.queries import Query
@@ -72,6 +73,7 @@ async def _revoke_one(transaction: Transaction, asked: Revocation) -> Revoked | 
     await transaction.execute(
         _REVOKE, id=asked.task, recall=asked.revocation, now=asked.at, until=asked.at + REVOCABLE_MS
     )
+    await drop_parts(transaction, asked.task)
     counted = await transaction.fetch_one(_COUNTED, task=asked.task)
     total, success = (int(counted[0]), int(counted[1])) if counted else (0, 0)
     return Revoked(total - success, success)

@@ -56,6 +56,24 @@ class LineLimits:
     patience: float = 600.0
 
 
+class PartOf(NamedTuple):
+    """The part of a broadcast that an envelope belongs to.
+
+    Attributes:
+        part: number of its row.
+        task: the broadcast.
+        page: first device of the page that its devices are in; or the device, if it joined later.
+        platform: label of the platform that the broadcast goes to.
+        epoch: of the lease.
+    """
+
+    part: int
+    task: int
+    page: int
+    platform: str
+    epoch: int
+
+
 class Waiting(NamedTuple):
     """An envelope in a line.
 
@@ -63,11 +81,15 @@ class Waiting(NamedTuple):
         envelope: what is to be sent.
         lane: how urgent it is.
         leased_until: until when this process has its row, ms.
+        part: of a broadcast.
+        cut_off: whether a process had it before that ended without a word.
     """
 
     envelope: Envelope
     lane: Lane
     leased_until: int
+    part: PartOf | None = None
+    cut_off: bool = False
 
 
 Record = Callable[[Sequence[Waiting], Sequence[SendOutcome]], Awaitable[None]]

@@ -1,0 +1,71 @@
+"""What the trace says of a delivery through a vendor: the vendor's code and words, and what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from clarion.channels.base import (
+    Accepted,
+    ConfigError,
+    InvalidToken,
+    PayloadError,
+    RateLimited,
+    Retry,
+    SendOutcome,
+    Unknown,
+)
+from clarion.delivery.states import Outcome
+from clarion.delivery.vendors.line import Waiting
+from clarion.delivery.vendors.verdicts import Step, Verdict
+
+MAX_DETAIL = 300
+"""Most characters of a detail."""
+
+OUTCOME_OF: Mapping[type, Outcome] = {
+    Accepted: Outcome.TAKEN,
+    InvalidToken: Outcome.INVALID_TOKEN,
+    Retry: Outcome.VENDOR_TROUBLE,
+    RateLimited: Outcome.RATE_LIMITED,
+    PayloadError: Outcome.REJECTED,
+    ConfigError: Outcome.MISCONFIGURED,
+    Unknown: Outcome.FATE_UNKNOWN,
+}
+"""What the trace calls a vendor's outcome."""
+
+_LINK = "The message goes over to the device link."
+_REPEAT = "It is sent again, and may come twice."
+_CUT_OFF = "The server stopped during an earlier attempt, so it may have come twice."
+
+
+class Judged(NamedTuple):
+    """A delivery with its outcome and what follows from it."""
+
+    waiting: Waiting
+    outcome: SendOutcome
+    verdict: Verdict
+
+
+class Wording(NamedTuple):
+    """The outcome's name, the vendor's code (of a message that was taken, its id there), and a detail."""
+
+    outcome: Outcome
+    code: str
+    detail: str
+
+
+def wording(judged: Judged) -> Wording:
+    """What is said of a delivery."""
+    waiting, outcome, verdict = judged
+    if isinstance(outcome, Accepted):
+        code, parts = outcome.vendor_id, ["; ".join(outcome.notes)]
+    else:
+        code, parts = outcome.code, [outcome.text]
+    if verdict.step is Step.LINK:
+        parts.append(_LINK)
+    elif verdict.repeat:
+        parts.append(_REPEAT)
+    if waiting.cut_off:
+        parts.append(_CUT_OFF)
+    detail = " ".join(filter(None, parts)) if len(parts) > 1 else parts[0]
+    return Wording(OUTCOME_OF[type(outcome)], code, detail[:MAX_DETAIL])
