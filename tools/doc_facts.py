@@ -201,7 +201,7 @@ STAGES = {
     Stage.PLANNED: "its devices were looked for",
     Stage.SENT: "it was written to a device's connection",
     Stage.ACKED: "a device acknowledged it",
-    Stage.ARRIVED: "a device on a vendor channel reported that it has it",
+    Stage.ARRIVED: "its device, or a vendor, reported that it arrived",
     Stage.OPENED: "the device's user opened it",
     Stage.IGNORED: "the device's user swiped it away",
     Stage.BOUND: "its user was bound to a device",
@@ -209,6 +209,7 @@ STAGES = {
     Stage.EXPIRED: "its validity ended",
     Stage.REVOKED: "it was revoked",
     Stage.RECALLED: "a device, or a vendor, answered to its recall",
+    Stage.RECEIPT: "a vendor reported what became of it, other than that it arrived",
 }
 
 FAILURES = {

@@ -64,6 +64,7 @@ async def test_migrations_reach_the_described_schema(database: Database, databas
     assert set(conditions) == {
         "broadcasts_unfinished",
         "deliveries_due",
+        "devices_by_vendor_token",
         "devices_by_user",
         "fires_waiting",
         "messages_open",

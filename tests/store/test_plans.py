@@ -27,7 +27,7 @@ from clarion.delivery.broadcasts import (
     seen,
 )
 from clarion.delivery.broadcasts import inbox as broadcast_inbox
-from clarion.delivery.vendors import claims, recorder
+from clarion.delivery.vendors import arrivals, claims, recorder
 from clarion.devices import reporting
 from clarion.devices import service as devices
 from clarion.revocation import service as revocation_service
@@ -56,6 +56,9 @@ _LISTS = (
     "unknown",
     "taken",
     "ended",
+    "addresses",
+    "names",
+    "tasks",
 )
 
 
@@ -76,6 +79,7 @@ def _queries() -> Iterator[tuple[str, Query]]:
         trace,
         claims,
         recorder,
+        arrivals,
         devices,
         outbox,
         callback_service,

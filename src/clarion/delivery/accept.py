@@ -18,7 +18,7 @@ from clarion.channels.registry import Platform
 from clarion.delivery.broadcasts.model import Announcement
 from clarion.delivery.ledger import Count, Figure, Ledger
 from clarion.delivery.routing import LINK, Reachable, Routes, way_to
-from clarion.delivery.series import PushKind, series_code
+from clarion.delivery.series import series_code
 from clarion.delivery.states import MessageStatus
 from clarion.ids import id_time_ms
 from clarion.store.database import Transaction
@@ -366,7 +366,7 @@ def task_row(task: NewTask) -> tuple[object, ...]:
         task.request_id,
         task.template,
         task.template_name,
-        task.messages[0].message if task.kind == PushKind.MULTIPLE else None,
+        task.messages[0].message if task.messages else None,
         task.created_at,
         task.expires_at,
     )

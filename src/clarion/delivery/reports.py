@@ -69,9 +69,11 @@ _DELIVERED_TO = Query(
     ),
     lists=("messages",),
 )
-_INSERT_REPORTS = Insert(
+INSERT_REPORTS = Insert(
     reports, ("message", "device", "kind", "at"), on_conflict="DO NOTHING", returning=("message", "device", "kind")
 )
+"""Gives back what was told for the first time."""
+
 _MARK = Query(
     lambda terms: (
         update(messages)
@@ -165,32 +167,41 @@ class Reports:
                 by_key.setdefault((report.message, report.device, report.kind.value), report)
         if not by_key:
             return ()
-        written = await transaction.insert(_INSERT_REPORTS, [(*key, report.at) for key, report in by_key.items()])
+        written = await transaction.insert(INSERT_REPORTS, [(*key, report.at) for key, report in by_key.items()])
         new = [by_key[message, device, kind] for message, device, kind in written]
         await write_hops(
             transaction,
             # The report's own number is that of the ack which it may have been.
             [Hop(r.message, self._ids.next(), r.at, r.device, KINDS[r.kind].stage, Outcome.REPORTED) for r in new],
         )
-        await self._count(transaction, new, now)
+        await count_told(transaction, self._ledger, new, now)
         return frozenset(new)
 
-    async def _count(self, transaction: Transaction, new: Sequence[Report], now: int) -> None:
-        counts: list[Count] = []
-        events: list[Event] = []
-        arrived = {report.message: report for report in new if report.kind is EventKind.ARRIVE}
-        for kind in (EventKind.OPEN, EventKind.IGNORE, EventKind.ARRIVE):
-            meaning = KINDS[kind]
-            told = arrived if kind is EventKind.ARRIVE else {r.message: r for r in new if r.kind is kind}
-            if not told:
-                continue
-            for app, task, message, series in await transaction.fetch(
-                _MARK, messages=list(told), mark=int(meaning.mark)
-            ):
-                report = told[message]
-                counts.append(Count(app, task, message, series, meaning.figure))
-                events.append(Event(app, message, report.device, kind, report.at))
-                if Series.of(series).platform is not Platform.IOS:
-                    arrived.setdefault(message, report)
-        await self._ledger.count(transaction, counts, now)
-        await self._ledger.tell(transaction, events)
+
+async def count_told(transaction: Transaction, ledger: Ledger, new: Sequence[Report], now: int) -> None:
+    """Count reports in the transaction that writes them: each kind once a message, whichever device told it.
+
+    Args:
+        transaction: written with.
+        ledger: counts, and tells app servers.
+        new: reports that did not come before.
+        now: time, ms.
+    """
+    counts: list[Count] = []
+    events: list[Event] = []
+    arrived = {report.message: report for report in new if report.kind is EventKind.ARRIVE}
+    for kind in (EventKind.OPEN, EventKind.IGNORE, EventKind.ARRIVE):
+        meaning = KINDS[kind]
+        told = arrived if kind is EventKind.ARRIVE else {r.message: r for r in new if r.kind is kind}
+        if not told:
+            continue
+        for app, task, message, series in await transaction.fetch(
+            _MARK, messages=list(told), mark=int(meaning.mark)
+        ):
+            report = told[message]
+            counts.append(Count(app, task, message, series, meaning.figure))
+            events.append(Event(app, message, report.device, kind, report.at))
+            if Series.of(series).platform is not Platform.IOS:
+                arrived.setdefault(message, report)
+    await ledger.count(transaction, counts, now)
+    await ledger.tell(transaction, events)

@@ -60,6 +60,7 @@ class Stage(Enum):
     EXPIRED = "expired"
     REVOKED = "revoked"
     RECALLED = "recalled"
+    RECEIPT = "receipt"
 
 
 class Outcome(Enum):
@@ -130,6 +131,11 @@ class Outcome(Enum):
         "The vendor's service says that the device's vendor token is not good any more; it was forgotten.",
         "The app reports a new token when it is started again, if it is still installed.",
     )
+    TOKEN_KEPT = (
+        "token_kept",
+        "The vendor's service says that the device's vendor token is not good; it was kept all the same.",
+        "If so many are refused: are sandbox and production mixed up, or the app's package, topic or project?",
+    )
     VENDOR_TROUBLE = (
         "vendor_trouble",
         "The vendor's service could not take the message just now.",
@@ -154,6 +160,22 @@ class Outcome(Enum):
         "fate_unknown",
         "The connection to the vendor's service was lost after the message had been sent: it may have it or not.",
         "A single push is sent again; a multiple push or broadcast is not, so that nobody gets it twice.",
+    )
+    CONFIRMED = "confirmed", "The vendor's service reports that the message arrived.", ""
+    MUTED = (
+        "muted",
+        "The vendor's service reports that the message arrived, but the device may not show it.",
+        "The user has switched the app's notifications off; only the user can switch them on.",
+    )
+    HELD = (
+        "held",
+        "The vendor's service reports that it keeps the message for later.",
+        "Another receipt may follow; what the vendor has is not sent again.",
+    )
+    NOT_ARRIVED = (
+        "not_arrived",
+        "The vendor's service reports that the message, which it had taken, did not arrive.",
+        "The vendor's text says why. It is not sent again.",
     )
     REVOKED = "revoked", "The push was revoked before it was delivered; it is not delivered any more.", ""
     RECALL_OWED = (

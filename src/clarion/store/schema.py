@@ -140,6 +140,14 @@ devices = Table(
         sqlite_where=text("user_id IS NOT NULL"),
         postgresql_where=text("user_id IS NOT NULL"),
     ),
+    Index(
+        "devices_by_vendor_token",
+        "app",
+        "channel",
+        "vendor_token",
+        sqlite_where=text("vendor_token IS NOT NULL"),
+        postgresql_where=text("vendor_token IS NOT NULL"),
+    ),
 )
 """A device has at most one user. `secret` is null for devices that only a back end reported.
 
@@ -182,7 +190,7 @@ tasks = Table(
 )
 """One accepted push. `content`: the immutable message as JSON; `answer`: what the API returned as Data.
 
-`first_message`: the messages of a multiple push have numbers from this one up to the task's own.
+`first_message`: its messages have numbers from this one up to the task's own; null for a broadcast.
 """
 
 messages = Table(
@@ -264,7 +272,7 @@ reports = Table(
     number("at"),
     sqlite_with_rowid=False,
 )
-"""What devices told about a message (open, ignore), each once."""
+"""What devices told about a message (open, ignore), and vendors in their receipts, each once."""
 
 nonces = Table(
     "nonces",

@@ -97,7 +97,7 @@ _MARK_ENDED = Query(
     ),
     lists=("ended",),
 )
-_DROP_TOKEN = Query(
+DROP_TOKEN = Query(
     update(devices)
     .values(vendor_token=None, channel=None)
     .where(
@@ -106,6 +106,7 @@ _DROP_TOKEN = Query(
         devices.c.vendor_token_at < bindparam("before"),
     )
 )
+"""Forget a device's vendor token, unless it was reported `before` (ms) or later."""
 
 
 class Judged(NamedTuple):
@@ -193,23 +194,18 @@ class Recorder:
             }
             for step in (Step.TAKEN, Step.ENDED)
         )
-        counts, events, now = [], [], batch.now
-        if taken:
-            for app, task, message, series in await transaction.fetch(_MARK_TAKEN, taken=list(taken), at=now):
-                counts.append(Count(app, task, message, series, Figure.SUCCESS))
-                events.append(Event(app, message, taken[message], EventKind.STATUS, now))
+        await mark_taken(transaction, self._ledger, taken, batch.now)
         if ended:
-            for app, message in await transaction.fetch(_MARK_ENDED, ended=list(ended), at=now):
-                events.append(Event(app, message, ended[message], EventKind.STATUS, now))
-        await self._ledger.count(transaction, counts, now)
-        await self._ledger.tell(transaction, events)
+            rows = await transaction.fetch(_MARK_ENDED, ended=list(ended), at=batch.now)
+            events = [Event(app, message, ended[message], EventKind.STATUS, batch.now) for app, message in rows]
+            await self._ledger.tell(transaction, events)
 
     async def _drop_tokens(self, transaction: Transaction, batch: Batch) -> None:
         for each in batch.judged:
             if each.verdict.drop_token:
                 since = each.verdict.since
                 await transaction.execute(
-                    _DROP_TOKEN,
+                    DROP_TOKEN,
                     id=each.waiting.envelope.device,
                     address=each.waiting.envelope.token,
                     before=batch.now + 1 if since is None else since,
@@ -235,3 +231,21 @@ class Recorder:
             code or None,
             detail[:_MAX_DETAIL] or None,
         )
+
+
+async def mark_taken(transaction: Transaction, ledger: Ledger, taken: Mapping[int, int], now: int) -> None:
+    """Note that vendors have messages, whose deliveries were settled in this transaction.
+
+    Args:
+        transaction: written with.
+        ledger: counts, and tells app servers.
+        taken: devices by message.
+        now: time, ms.
+    """
+    if not taken:
+        return
+    rows = await transaction.fetch(_MARK_TAKEN, taken=list(taken), at=now)
+    counts = [Count(app, task, message, series, Figure.SUCCESS) for app, task, message, series in rows]
+    await ledger.count(transaction, counts, now)
+    events = [Event(app, message, taken[message], EventKind.STATUS, now) for app, _, message, _ in rows]
+    await ledger.tell(transaction, events)

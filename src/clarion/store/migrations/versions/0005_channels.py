@@ -51,6 +51,13 @@ def upgrade() -> None:
     _broadcasts()
     _pacing()
     _activities()
+    op.create_index(
+        "devices_by_vendor_token",
+        "devices",
+        ["app", "channel", "vendor_token"],
+        sqlite_where=sa.text("vendor_token IS NOT NULL"),
+        postgresql_where=sa.text("vendor_token IS NOT NULL"),
+    )
 
 
 def _broadcasts() -> None:
