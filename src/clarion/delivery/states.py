@@ -134,7 +134,7 @@ class Outcome(Enum):
     TOKEN_KEPT = (
         "token_kept",
         "The vendor's service says that the device's vendor token is not good; it was kept all the same.",
-        "If so many are refused: are sandbox and production mixed up, or the app's package, topic or project?",
+        "If many are refused, look whether sandbox and production, or packages, topics or projects are mixed up.",
     )
     VENDOR_TROUBLE = (
         "vendor_trouble",

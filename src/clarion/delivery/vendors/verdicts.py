@@ -66,6 +66,7 @@ class Case(NamedTuple):
         has_link: whether the device can be reached over the own link.
         now: time, ms.
         chance: 0 to 1, spreads pauses.
+        keep_token: whether the device's vendor token is kept, whatever is said of it (`vendors.guard`).
     """
 
     envelope: Envelope
@@ -73,6 +74,7 @@ class Case(NamedTuple):
     has_link: bool
     now: int
     chance: float
+    keep_token: bool = False
 
 
 class Verdict(NamedTuple):
@@ -104,7 +106,7 @@ def _accepted(_: Accepted, __: Case, ___: Policy) -> Verdict:
 
 def _invalid(outcome: InvalidToken, case: Case, _: Policy) -> Verdict:
     step = Step.LINK if case.has_link else Step.ENDED
-    return Verdict(step, drop_token=True, since=outcome.since)
+    return Verdict(step, drop_token=not case.keep_token, since=outcome.since)
 
 
 def _retry(outcome: Retry, case: Case, policy: Policy) -> Verdict:

@@ -65,6 +65,12 @@ def test_what_follows(outcome: SendOutcome, circumstances: dict[str, Any], expec
     assert verdict(outcome, case(**circumstances), POLICY) == expected
 
 
+def test_a_token_that_is_to_be_kept_changes_nothing_else() -> None:
+    keeping = case(link=True)._replace(keep_token=True)
+    assert verdict(InvalidToken(since=5), keeping, POLICY) == Verdict(LINK, since=5)
+    assert verdict(Accepted("id"), keeping, POLICY) == Verdict(TAKEN)
+
+
 def test_pauses_are_spread() -> None:
     early = case()._replace(chance=0.0)
     assert verdict(Retry(), early, POLICY).at == at(0.5)
