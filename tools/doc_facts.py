@@ -210,6 +210,7 @@ STAGES = {
     Stage.REVOKED: "it was revoked",
     Stage.RECALLED: "a device, or a vendor, answered to its recall",
     Stage.RECEIPT: "a vendor reported what became of it, other than that it arrived",
+    Stage.SMS: "what became of the SMS that supplements the push ([SMS](channels/sms.md))",
 }
 
 FAILURES = {

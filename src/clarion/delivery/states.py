@@ -61,6 +61,7 @@ class Stage(Enum):
     REVOKED = "revoked"
     RECALLED = "recalled"
     RECEIPT = "receipt"
+    SMS = "sms"
 
 
 class Outcome(Enum):
@@ -176,6 +177,44 @@ class Outcome(Enum):
         "not_arrived",
         "The vendor's service reports that the message, which it had taken, did not arrive.",
         "The vendor's text says why. It is not sent again.",
+    )
+    SMS_WAITING = (
+        "sms_waiting",
+        "An SMS is sent if the push has reached no device and no vendor by then.",
+        "",
+    )
+    SMS_QUEUED = (
+        "sms_queued",
+        "The SMS waits for its turn at the SMS service.",
+        "Not sent yet: the service is slow, wants a pause, or its credentials are wrong: try `channel check`.",
+    )
+    SMS_NOT_NEEDED = "sms_not_needed", "The push has reached a device or its vendor; no SMS is sent.", ""
+    SMS_NO_NUMBER = (
+        "sms_no_number",
+        "No phone number of the target is known, so no SMS is sent.",
+        "Bind the user with PhoneNumber (PushBind, or the device link); the next push has it then.",
+    )
+    SMS_NO_CHANNEL = (
+        "sms_no_channel",
+        "The app has no SMS channel that can be used, so no SMS is sent.",
+        "Set it up with `clarion channel set`; if it is set up and enabled, the server's log says what is wrong.",
+    )
+    SMS_TAKEN = "sms_taken", "The SMS service took the SMS.", ""
+    SMS_ARRIVED = "sms_arrived", "The SMS reached the phone, says the SMS service.", ""
+    SMS_FAILED = (
+        "sms_failed",
+        "The SMS did not reach the phone, says the SMS service.",
+        "The code says why; the number may be switched off, wrong, or on the operator's black list.",
+    )
+    SMS_WRONG_NUMBER = (
+        "sms_wrong_number",
+        "What the target was bound with is no phone number; no SMS is sent.",
+        "Bind the user with another PhoneNumber.",
+    )
+    SMS_IN_DOUBT = (
+        "sms_in_doubt",
+        "The SMS was handed over, but the service's answer was lost: it may have it or not.",
+        "Before it is sent again the service is asked whether it has it; its console lists what it sent.",
     )
     REVOKED = "revoked", "The push was revoked before it was delivered; it is not delivered any more.", ""
     RECALL_OWED = (

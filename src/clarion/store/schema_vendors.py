@@ -7,7 +7,16 @@ from sqlalchemy import Column, Index, SmallInteger, Table, Text
 from clarion.store.schema import binary, key, number, text_column
 from clarion.store.schema_campaigns import metadata
 
-__all__ = ["activities", "broadcast_parts", "broadcast_sends", "channel_days", "channel_notices", "metadata"]
+__all__ = [
+    "activities",
+    "broadcast_parts",
+    "broadcast_sends",
+    "channel_days",
+    "channel_notices",
+    "metadata",
+    "phones",
+    "supplements",
+]
 
 broadcast_parts = Table(
     "broadcast_parts",
@@ -90,3 +99,31 @@ activities = Table(
 )
 """The push token of a live activity, as its device reported it last. `activity`: its number, which stands for a
 device's in the deliveries and traces of what is pushed to it; no device has the same one."""
+
+phones = Table(
+    "phones",
+    metadata,
+    key("app"),
+    Column("user_id", Text, primary_key=True),
+    text_column("number"),
+    sqlite_with_rowid=False,
+)
+"""The phone number that a user was bound with last, on whichever device; it outlives the binding."""
+
+supplements = Table(
+    "supplements",
+    metadata,
+    key("message"),
+    number("app"),
+    number("due_at"),
+    Column("strategy", SmallInteger, nullable=False),
+    Column("attempts", SmallInteger, nullable=False),
+    Column("doubts", SmallInteger, nullable=False),
+    text_column("owner", null=True),
+    Index("supplements_due", "due_at", "app"),
+)
+"""SMS that are owed, or will be unless the push arrives: a row goes with its outcome.
+
+`due_at`: when it is looked at; while `owner` has it leased, the end of the lease. `attempts`: how often it was
+leased; `doubts`: after how many of those the service may have had it.
+"""

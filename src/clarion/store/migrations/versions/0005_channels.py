@@ -58,6 +58,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("vendor_token IS NOT NULL"),
         postgresql_where=sa.text("vendor_token IS NOT NULL"),
     )
+    _sms()
 
 
 def _broadcasts() -> None:
@@ -125,3 +126,31 @@ def _activities() -> None:
     op.create_index("activities_by_id", "activities", ["app", "activity_id", "device"], unique=True)
     op.create_index("activities_of_device", "activities", ["device"])
     op.create_index("activities_by_age", "activities", ["reported_at"])
+
+
+def _sms() -> None:
+    op.create_table(
+        "phones",
+        _key("app"),
+        sa.Column("user_id", sa.Text(), primary_key=True, nullable=False),
+        _text("number"),
+        sqlite_with_rowid=False,
+    )
+    op.execute(
+        "INSERT INTO phones (app, user_id, number) SELECT all_of.app, all_of.user_id, max(all_of.phone) "
+        "FROM devices AS all_of JOIN (SELECT app, user_id, max(bound_at) AS last FROM devices "
+        "WHERE user_id IS NOT NULL AND phone IS NOT NULL GROUP BY app, user_id) AS newest "
+        "ON newest.app = all_of.app AND newest.user_id = all_of.user_id AND newest.last = all_of.bound_at "
+        "WHERE all_of.phone IS NOT NULL GROUP BY all_of.app, all_of.user_id"
+    )
+    op.create_table(
+        "supplements",
+        _key("message"),
+        _number("app"),
+        _number("due_at"),
+        _small("strategy"),
+        _small("attempts"),
+        _small("doubts"),
+        _text("owner", null=True),
+    )
+    op.create_index("supplements_due", "supplements", ["due_at", "app"])
