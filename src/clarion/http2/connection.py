@@ -12,7 +12,8 @@ from clarion.http2.headers import HeaderSet
 from clarion.http2.origin import CannotConnect, Origin
 from clarion.http2.proxy import open_through_proxy
 
-_BUFFER_HIGH = 1 << 20
+_BUFFER_HIGH = 1 << 20  # no more requests
+_BUFFER_MOST = 16 << 20  # a peer that makes us answer but does not read: end of the connection
 
 
 class Connection(asyncio.Protocol):
@@ -111,6 +112,8 @@ class Connection(asyncio.Protocol):
             self._on_completed(completed)
         if completed or self.core.draining is not draining or self.core.room != room:
             self._on_change(self)
+        if self._full and self._transport is not None and self._transport.get_write_buffer_size() > _BUFFER_MOST:
+            self.abort("the peer does not read what it is sent")
         self.flush_soon()
 
     def pause_writing(self) -> None:

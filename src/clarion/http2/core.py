@@ -24,7 +24,6 @@ from clarion.http2.frames import (
     HEAD,
     LARGEST_STREAM,
     LARGEST_WINDOW,
-    PRIORITY,
     ErrorCode,
     FrameType,
     Setting,
@@ -40,7 +39,7 @@ from clarion.http2.frames import (
     window_frame,
 )
 from clarion.http2.headers import HeaderEncoder, HeaderSet
-from clarion.http2.reading import read_block, require_length, status_of, without_padding
+from clarion.http2.reading import block_in, read_block, require_length, status_of, without_padding
 from clarion.http2.sending import Outflow
 
 MAX_BODY = DEFAULT_WINDOW
@@ -92,6 +91,7 @@ class Http2Core:
         self.greeted = False
         self._consumed = 0  # bytes of bodies that the peer has not been given back yet
         self._block: tuple[int, int, bytearray] | None = None  # headers that go on in CONTINUATION frames
+        self._untold: list[Completed] = []  # what ended just before the peer broke the protocol
         self.unanswered_pings = 0
 
     @property
@@ -159,7 +159,7 @@ class Http2Core:
     def close(self, detail: str) -> list[Completed]:
         """The connection has ended, and all requests with it; what was not sent whole was not processed."""
         self.draining = True
-        ended: list[Completed] = []
+        ended, self._untold = self._untold, []
         for stream, state in self._streams.items():
             whole = stream <= self._taken_stream and state.unsent is None
             ended.append((state.tag, Answer(Fate.LOST if whole else Fate.UNPROCESSED, detail=detail)))
@@ -175,18 +175,21 @@ class Http2Core:
         """Take what arrived; the requests that it ends.
 
         Raises:
-            ProtocolError: after `take` sent the goodbye, close the connection, and tell `close` about it.
+            ProtocolError: after `take` sent the goodbye, close the connection, and tell `close` about it, which
+                also knows the requests that ended before the fault.
         """
+        ended: list[Completed] = []
         try:
-            return self._receive(data)
+            self._receive(data, ended)
         except ProtocolError as error:
+            self._untold = ended
             self.leave(error.code)
             raise
+        return ended
 
-    def _receive(self, data: bytes) -> list[Completed]:
+    def _receive(self, data: bytes, ended: list[Completed]) -> None:
         buffer = self._rest + data if self._rest else data
         position, end = 0, len(buffer)
-        ended: list[Completed] = []
         streams = self._streams
         usual = self.greeted and self._block is None
         while end - position >= HEAD:
@@ -215,7 +218,6 @@ class Http2Core:
                 self._take_frame(head & 0xFF, flags, stream & LARGEST_STREAM, buffer[start:following], ended)
                 usual = self._block is None
         self._rest = buffer[position:]
-        return ended
 
     def _take_frame(self, kind: int, flags: int, stream: int, payload: bytes, ended: list[Completed]) -> None:
         if not self.greeted and kind != FrameType.SETTINGS:
@@ -230,15 +232,11 @@ class Http2Core:
 
     def _on_headers(self, flags: int, stream: int, payload: bytes, ended: list[Completed]) -> None:
         self._require_own(stream)
-        payload = without_padding(flags, payload)
-        if flags & PRIORITY:
-            if len(payload) < 5:
-                raise ProtocolError(ErrorCode.FRAME_SIZE_ERROR, "HEADERS too short for its priority")
-            payload = payload[5:]
+        block = block_in(flags, payload)
         if flags & END_HEADERS:
-            self._on_block(flags, stream, payload, ended)
+            self._on_block(flags, stream, block, ended)
         else:
-            self._block = stream, flags, bytearray(payload)
+            self._block = stream, flags, bytearray(block)
 
     def _on_continuation(self, flags: int, stream: int, payload: bytes, ended: list[Completed]) -> None:
         if self._block is None:
@@ -264,7 +262,9 @@ class Http2Core:
                 if status is None:
                     self._fail(stream, state, "an answer without a status", ended)
                     return
-                if 100 <= status < 200 and not flags & END_STREAM:
+                if status < 200:
+                    if flags & END_STREAM:
+                        self._fail(stream, state, "an interim answer that ends the stream", ended)
                     return
                 state.status = status
                 state.headers = tuple(header for header in headers if not header[0].startswith(b":"))

@@ -207,12 +207,12 @@ class Pool:
     def _on_completed(self, completed: list[Completed]) -> None:
         again: list[_Job] = []
         for job, answer in completed:
-            if answer.fate is Fate.UNPROCESSED:
+            batch: _Batch = job.batch
+            if answer.fate is Fate.UNPROCESSED and not batch.done.done():
                 job.failed()
                 if job.attempts < self._limits.attempts and not self._closed:
                     again.append(job)
                     continue
-            batch: _Batch = job.batch
             batch.answers[job.index] = answer
             batch.left -= 1
             if not batch.left and not batch.done.done():

@@ -5,8 +5,10 @@ from __future__ import annotations
 from hpack import Decoder, HPACKError
 
 from clarion.http2.exchange import ProtocolError
-from clarion.http2.frames import PADDED, ErrorCode
+from clarion.http2.frames import PADDED, PRIORITY, ErrorCode
 from clarion.http2.headers import Header
+
+_PRIORITY_BYTES = 5
 
 
 def without_padding(flags: int, payload: bytes) -> bytes:
@@ -16,6 +18,16 @@ def without_padding(flags: int, payload: bytes) -> bytes:
     if not payload or payload[0] >= len(payload):
         raise ProtocolError(ErrorCode.PROTOCOL_ERROR, "more padding than frame")
     return payload[1 : len(payload) - payload[0]]
+
+
+def block_in(flags: int, payload: bytes) -> bytes:
+    """What a HEADERS frame has of its block: all but padding and priority."""
+    block = without_padding(flags, payload)
+    if not flags & PRIORITY:
+        return block
+    if len(block) < _PRIORITY_BYTES:
+        raise ProtocolError(ErrorCode.FRAME_SIZE_ERROR, "HEADERS too short for its priority")
+    return block[_PRIORITY_BYTES:]
 
 
 def require_length(payload: bytes, length: int) -> None:
@@ -34,6 +46,8 @@ def read_block(decoder: Decoder, block: bytes) -> tuple[Header, ...]:
 
 
 def status_of(headers: tuple[Header, ...]) -> int | None:
-    """The status of an answer, or None when there is not exactly one of three digits."""
+    """The status of an answer, or None when there is not exactly one of three digits, 100 or more."""
     found = [value for name, value in headers if name == b":status"]
-    return int(found[0]) if len(found) == 1 and len(found[0]) == 3 and found[0].isdigit() else None
+    if len(found) != 1 or len(found[0]) != 3 or not found[0].isdigit() or found[0][:1] == b"0":
+        return None
+    return int(found[0])

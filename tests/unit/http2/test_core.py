@@ -118,6 +118,29 @@ class TestAgainstAnotherImplementation:
         assert len(exchange(core, peer)) == 10
         assert all(bytes(seen.body) == body for seen in peer.requests.values())
 
+    def test_a_changed_initial_window_counts_for_bodies_that_wait(self) -> None:
+        core = greeted(initial_window_size=4)
+        (stream,) = send(core, 1, b"x" * 20)
+        core.take()
+        core.receive(settings_frame({Setting.INITIAL_WINDOW_SIZE: 10}))
+        assert core.take().startswith(
+            frame(FrameType.SETTINGS, ACK, 0) + frame(FrameType.DATA, 0, stream, b"x" * 6)
+        )
+        core.receive(settings_frame({Setting.INITIAL_WINDOW_SIZE: 3}) + window_frame(stream, 8))
+        assert core.take().endswith(frame(FrameType.DATA, 0, stream, b"x"))
+        core.receive(window_frame(stream, 99))
+        assert core.take() == frame(FrameType.DATA, END_STREAM, stream, b"x" * 9)
+
+    def test_bodies_of_answers_are_given_back_to_the_window(self) -> None:
+        def answer(peer: Peer, stream: int, _: Seen) -> None:
+            peer.connection.send_headers(stream, [(b":status", b"400")])
+            peer.connection.send_data(stream, b"x" * 9000, end_stream=True)
+
+        core, peer = Http2Core(), Peer(answer)
+        for _ in range(20):
+            send(core, 1)
+            assert [len(reply.body) for _, reply in exchange(core, peer)] == [9000]
+
     def test_large_headers_go_in_several_frames(self) -> None:
         core, peer = Http2Core(), Peer()
         core.request(HeaderSet("a", [(b"big", b"v" * 40_000)]), b"/", BODY, "big")
@@ -229,6 +252,23 @@ class TestEnds:
             + frame(FrameType.HEADERS, 5, streams[1], b"\x88")
         )
         assert [(tag, answer.fate) for tag, answer in ended] == [(0, Fate.RESET), (1, Fate.ANSWERED)]
+
+    @pytest.mark.parametrize(
+        "block", [b"\x08\x03103", b"\x08\x03000", b"\x08\x0220", b"\x88\x08\x03200"[1:] + b"\x88"]
+    )
+    def test_an_end_without_a_final_status_is_no_answer(self, block: bytes) -> None:
+        core = greeted()
+        (stream,) = send(core, 1)
+        ((_, answer),) = core.receive(frame(FrameType.HEADERS, 5, stream, block))
+        assert (answer.fate, answer.status) == (Fate.RESET, 0)
+
+    def test_what_was_answered_before_the_peer_broke_the_protocol_is_told(self) -> None:
+        core = greeted()
+        streams = send(core, 2)
+        core.take()
+        with pytest.raises(ProtocolError):
+            core.receive(frame(FrameType.HEADERS, 5, streams[0], b"\x88") + window_frame(0, 0))
+        assert [(tag, answer.fate) for tag, answer in core.close("broken")] == [(0, Fate.ANSWERED), (1, Fate.LOST)]
 
     def test_headers_with_priority_and_padding_are_read(self) -> None:
         core = greeted()

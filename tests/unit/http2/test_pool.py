@@ -16,12 +16,14 @@ from tests.unit.http2.peer import Peer, Seen, answer_200
 from tests.unit.http2.server import HOST, certificate, proxying, server_tls, serving
 
 from clarion.http2.exchange import OK, Fate
+from clarion.http2.frames import FrameType, frame, window_frame
 from clarion.http2.headers import HeaderSet
 from clarion.http2.origin import CannotConnect, Origin, client_tls
 from clarion.http2.pool import Pool, PoolLimits, Request
 
 HEADERS = HeaderSet("push.example", [(b"authorization", b"bearer token")])
 SWIFT = PoolLimits(connections=2, request_timeout=5.0, connect_timeout=2.0, backoff=0.05)
+PING = frame(FrameType.PING, 0, 0, b"12345678")
 STREAMS = h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS
 
 
@@ -154,6 +156,43 @@ class TestGoodbyes:
             server.behaviour = answer_200
             assert await pool.send(requests(1)[0]) == OK
         assert len(server.paths) == 11
+
+    async def test_an_answer_just_before_nonsense_counts(self) -> None:
+        def answer(peer: Peer, stream: int, seen: Seen) -> None:
+            answer_200(peer, stream, seen)
+            peer.connection._data_to_send += window_frame(0, 0)
+
+        async with serving(answer) as server, pool_to(server.port) as pool:
+            async with asyncio.timeout(2):
+                assert await pool.send(requests(1)[0]) == OK
+
+    async def test_what_nobody_waits_for_is_not_sent_again(self) -> None:
+        async with serving(lambda *_: None) as server, pool_to(server.port) as pool:
+            sending = asyncio.create_task(pool.send_all(requests(10)))
+            await server.received(10)
+            sending.cancel()
+            await asyncio.wait([sending])
+            (peer,) = server.peers
+            peer.behaviour = answer_200
+            for stream in peer.requests:
+                peer.connection.reset_stream(stream, h2.errors.ErrorCodes.REFUSED_STREAM)
+            server.flush()
+            assert await pool.send(requests(1)[0]) == OK
+            assert pool.resent == 0
+
+    async def test_a_peer_that_floods_and_does_not_read_is_cut(self) -> None:
+        async with serving(lambda *_: None) as server, pool_to(server.port) as pool:
+            sending = asyncio.create_task(pool.send(requests(1)[0]))
+            await server.received(1)
+            (transport,) = server.transports
+            transport.pause_reading()
+            async with asyncio.timeout(20):
+                while not sending.done():
+                    if transport.get_write_buffer_size() < 1 << 20:
+                        transport.write(PING * 10_000)
+                    await asyncio.sleep(0)
+            answer = await sending
+        assert (answer.fate, answer.detail) == (Fate.LOST, "the peer does not read what it is sent")
 
     async def test_no_answer_in_time(self) -> None:
         limits = PoolLimits(connections=1, request_timeout=0.2)
