@@ -27,7 +27,7 @@ from clarion.delivery.broadcasts import (
     seen,
 )
 from clarion.delivery.broadcasts import inbox as broadcast_inbox
-from clarion.delivery.vendors import arrivals, claims, recorder
+from clarion.delivery.vendors import arrivals, claims, quota, recorder
 from clarion.devices import reporting
 from clarion.devices import service as devices
 from clarion.revocation import service as revocation_service
@@ -79,6 +79,7 @@ def _queries() -> Iterator[tuple[str, Query]]:
         trace,
         claims,
         recorder,
+        quota,
         arrivals,
         devices,
         outbox,

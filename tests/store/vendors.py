@@ -14,6 +14,7 @@ from clarion.channels.base import (
     SendOutcome,
     VendorCopy,
 )
+from clarion.channels.files import Terms
 from clarion.delivery.vendors.lines import LineName
 
 ANDROID_CHANNELS = frozenset({"hms", "fcm", "miui", "oppo", "vivo", "honor"})
@@ -56,6 +57,7 @@ class FakeChannels:
 
     def __init__(self) -> None:
         self.vendors: dict[LineName, FakeVendor] = {}
+        self.limits: dict[LineName, Terms] = {}
         self.known: set[int] = set()
         self.revision = 0
 
@@ -79,6 +81,9 @@ class FakeChannels:
 
     async def open(self, name: LineName) -> FakeVendor | None:
         return self.vendors.get(name)
+
+    async def terms(self, name: LineName) -> Terms:
+        return self.limits.get(name, Terms())
 
     def has_link(self, name: LineName) -> bool:
         return name.channel in ANDROID_CHANNELS

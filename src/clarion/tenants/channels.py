@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, delete, select, update
 
 from clarion.channels import opening
 from clarion.channels.base import Check, VendorChannel
+from clarion.channels.files import Terms
 from clarion.channels.opening import WrongSettings
 from clarion.clock import Clock
 from clarion.store.database import Database, Row, Transaction
@@ -156,6 +157,11 @@ class ChannelSettingsService:
             ConfigurationError: the master key is another one.
         """
         return opening.open_channel(label, await self._settings(app, label), self._clock)
+
+    async def terms(self, app: int, label: str) -> Terms:
+        """How much the vendor may be sent, as the channel file says. Raises what `open` does."""
+        found: Terms = opening.parse(label, await self._settings(app, label)).terms
+        return found
 
     async def check(self, app: int, label: str) -> Check:
         """Try the credentials of a channel, also of a disabled one, without reaching any device.

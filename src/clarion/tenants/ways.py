@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import structlog
 
 from clarion.channels.base import VendorChannel
+from clarion.channels.files import Terms
 from clarion.channels.opening import WrongSettings
 from clarion.channels.registry import BY_LABEL as CHANNELS
 from clarion.channels.registry import WITHOUT_LINK
@@ -50,6 +51,13 @@ class Ways:
         except (NotThere, WrongSettings, ConfigurationError) as error:
             log.error("channel_unusable", app=name.app, channel=name.channel, error=str(error))  # noqa: TRY400
             return None
+
+    async def terms(self, name: LineName) -> Terms:
+        """How much the vendor may be sent; no limits when the settings cannot be used."""
+        try:
+            return await self._settings.terms(name.app, name.channel)
+        except (NotThere, WrongSettings, ConfigurationError):
+            return Terms()  # `open` says what is wrong
 
     def has_link(self, name: LineName) -> bool:
         """Whether devices of the channel have the own link as well."""

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import structlog
 
-from clarion.channels.base import Envelope, NotRecallable, RecallOutcome, SendOutcome, VendorChannel, VendorCopy
+from clarion.channels.base import (
+    Envelope,
+    NotRecallable,
+    RateLimited,
+    RecallOutcome,
+    SendOutcome,
+    VendorChannel,
+    VendorCopy,
+)
+from clarion.channels.files import Terms
 from clarion.clock import Clock
 from clarion.delivery.accept import LEASE_MS
 from clarion.delivery.connections import Connections
@@ -17,8 +29,11 @@ from clarion.delivery.series import PushKind
 from clarion.delivery.vendors.claims import Abandon, Claim, abandon, claim
 from clarion.delivery.vendors.lanes import LANE_OF, Lane
 from clarion.delivery.vendors.line import Line, LineLimits, Waiting
+from clarion.delivery.vendors.pacing import DayLimit
+from clarion.delivery.vendors.quota import vendor_day
 from clarion.delivery.vendors.recorder import Batch, Judged, Recorder
 from clarion.delivery.vendors.verdicts import Case, Policy, verdict
+from clarion.delivery.vendors.watch import Watch
 from clarion.failures import StoreUnavailable
 from clarion.store.group import GroupWriter
 
@@ -27,6 +42,7 @@ log = structlog.get_logger(__name__)
 _CLOSE_SECONDS = 30.0
 REFILL = 500
 """Most deliveries that are leased for a line in one transaction."""
+_LEAST_WAITING = 1_000
 
 
 class LineName(NamedTuple):
@@ -53,6 +69,10 @@ class ChannelSource(Protocol):
 
     async def open(self, name: LineName) -> VendorChannel | None:
         """A way to the vendor with the current settings; None when they cannot be used (the log says why)."""
+        ...
+
+    async def terms(self, name: LineName) -> Terms:
+        """How much the vendor may be sent; no limits when the settings cannot be used."""
         ...
 
     def has_link(self, name: LineName) -> bool:
@@ -99,6 +119,8 @@ class Lines:
         self._lines: dict[LineName, Line] = {}
         self._opening: dict[LineName, asyncio.Task[Line | None]] = {}
         self._revisions: dict[LineName, int | None] = {}
+        self._tallies: dict[LineName, Counter[type[SendOutcome]]] = {}
+        self._watch = Watch(writer, clock)
         self._configured: frozenset[LineName] | None = None
         self._abandon_until = 0  # leases that were held when a channel went end by then, ms
         self._closing: set[asyncio.Task[None]] = set()
@@ -183,28 +205,52 @@ class Lines:
     async def _open(self, name: LineName) -> Line | None:
         try:
             revision = self._source.revision_of(name)
+            limits, day, pause = await self._bounds(name, revision or 0)
             vendor = await self._source.open(name)
             if vendor is None:
                 return None
 
             async def record(batch: Sequence[Waiting], outcomes: Sequence[SendOutcome]) -> None:
-                await self._record(name, batch, outcomes)
+                keep_tokens = self._watch.keeps_tokens(name, revision or 0, outcomes)
+                await self._record(name, batch, outcomes, keep_tokens=keep_tokens)
 
-            line = Line(f"{name.app}/{name.channel}", vendor, record, self._clock, self._limits)
+            remember = partial(self._watch.paused, name, revision or 0)
+            line = Line(f"{name.app}/{name.channel}", vendor, record, self._clock, limits, day, remember)
+            line.tally = self._tallies.setdefault(name, line.tally)
+            if pause is not None:
+                line.hold(pause)
             self._lines[name] = line
             self._revisions[name] = revision
             return line
         finally:
             self._opening.pop(name, None)
 
-    async def _record(self, name: LineName, batch: Sequence[Waiting], outcomes: Sequence[SendOutcome]) -> None:
+    async def _bounds(self, name: LineName, revision: int) -> tuple[LineLimits, DayLimit, RateLimited | None]:
+        """How much a line may send, and the pause that it is in since before it was opened."""
+        terms = await self._source.terms(name)
+        known = await self._watch.remembered(name, revision)
+        limits = self._limits
+        if terms.rate:
+            # More than a lease's worth would only wait until its lease has ended.
+            waiting = max(_LEAST_WAITING, int(terms.rate * LEASE_MS / 2000))
+            limits = replace(limits, rate=terms.rate, waiting=min(limits.waiting, waiting))
+        return limits, DayLimit(terms.daily_limit, vendor_day(self._now()), known.targets), known.pause
+
+    async def _record(
+        self,
+        name: LineName,
+        batch: Sequence[Waiting],
+        outcomes: Sequence[SendOutcome],
+        *,
+        keep_tokens: bool = False,
+    ) -> None:
         now = self._now()
         has_link = self._source.has_link(name)
         judged = []
         for each, outcome in zip(batch, outcomes, strict=True):
-            case = Case(each.envelope, each.lane, has_link, now, self._random.random())
+            case = Case(each.envelope, each.lane, has_link, now, self._random.random(), keep_tokens)
             judged.append(Judged(each, outcome, verdict(outcome, case, self._policy)))
-        recorded = await self._submit(Batch(name.app, self.owner, now, judged))
+        recorded = await self._submit(Batch(name.app, name.channel, self.owner, now, judged))
         for device in recorded:
             self._connections.wake(device)
 

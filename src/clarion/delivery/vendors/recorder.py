@@ -28,6 +28,7 @@ from clarion.delivery.ledger import Count, Event, EventKind, Figure, Ledger
 from clarion.delivery.states import OPEN, MessageStatus, Outcome, Stage
 from clarion.delivery.vendors.claims import TO_LINK
 from clarion.delivery.vendors.line import Waiting
+from clarion.delivery.vendors.quota import count_targets, taken
 from clarion.delivery.vendors.verdicts import Step, Verdict
 from clarion.ids import IdGenerator
 from clarion.store.database import Transaction
@@ -117,17 +118,26 @@ class Judged(NamedTuple):
     verdict: Verdict
 
 
+def name_of(judged: Judged) -> Outcome:
+    """What the trace calls the outcome of a delivery."""
+    if isinstance(judged.outcome, InvalidToken) and not judged.verdict.drop_token:
+        return Outcome.TOKEN_KEPT
+    return OUTCOME_OF[type(judged.outcome)]
+
+
 class Batch(NamedTuple):
     """Outcomes of one call to a vendor.
 
     Attributes:
         app: internal number of the app.
+        channel: label of the channel.
         owner: the process that sent it.
         now: ms.
         judged: the deliveries.
     """
 
     app: int
+    channel: str
     owner: str
     now: int
     judged: Sequence[Judged]
@@ -160,7 +170,11 @@ class Recorder:
 
     async def record(self, transaction: Transaction, batches: Sequence[Batch]) -> list[Recorded]:
         """Record batches; a handler for `GroupWriter.submit`."""
-        return [await self._record(transaction, batch) for batch in batches]
+        recorded = [await self._record(transaction, batch) for batch in batches]
+        if batches:
+            counts = [(it.app, it.channel, taken(each.outcome for each in it.judged)) for it in batches]
+            await count_targets(transaction, counts, batches[-1].now)
+        return recorded
 
     async def _record(self, transaction: Transaction, batch: Batch) -> Recorded:
         pairs: dict[Step, _Pairs] = defaultdict(list)
@@ -227,7 +241,7 @@ class Recorder:
             batch.now,
             envelope.device,
             Stage.SENT,
-            OUTCOME_OF[type(outcome)],
+            name_of(each),
             code or None,
             detail[:_MAX_DETAIL] or None,
         )

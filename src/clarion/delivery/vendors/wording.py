@@ -68,4 +68,5 @@ def wording(judged: Judged) -> Wording:
     if waiting.cut_off:
         parts.append(_CUT_OFF)
     detail = " ".join(filter(None, parts)) if len(parts) > 1 else parts[0]
-    return Wording(OUTCOME_OF[type(outcome)], code, detail[:MAX_DETAIL])
+    kept = isinstance(outcome, InvalidToken) and not verdict.drop_token
+    return Wording(Outcome.TOKEN_KEPT if kept else OUTCOME_OF[type(outcome)], code, detail[:MAX_DETAIL])
