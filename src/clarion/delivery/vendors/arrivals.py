@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 from sqlalchemy import bindparam, delete, select
@@ -20,7 +21,8 @@ from clarion.delivery.ledger import EventKind, Ledger
 from clarion.delivery.reports import INSERT_REPORTS, Report, count_told
 from clarion.delivery.series import PushKind
 from clarion.delivery.states import Outcome, Stage
-from clarion.delivery.vendors.recorder import DROP_TOKEN, mark_taken
+from clarion.delivery.vendors.recorder import mark_taken
+from clarion.delivery.vendors.tokens import DROP_TOKEN
 from clarion.ids import IdGenerator, id_time_ms
 from clarion.store.database import Transaction
 from clarion.store.queries import Query
@@ -191,7 +193,15 @@ class Arrivals:
 
     async def record(self, transaction: Transaction, batch: Sequence[Told]) -> list[list[ReceiptFate]]:
         """Record receipts, best some hundred at once; a handler for `GroupWriter.submit`."""
-        return [await self._record(transaction, told) for told in batch]
+        together: dict[tuple[int, str], list[Told]] = defaultdict(list)
+        for told in batch:
+            together[told.app, told.channel].append(told)
+        fates: dict[int, list[ReceiptFate]] = {}
+        for (app, channel), some in sorted(together.items()):
+            receipts = [receipt for told in some for receipt in told.receipts]
+            found = iter(await self._record(transaction, Told(app, channel, some[-1].now, receipts)))
+            fates |= {id(told): list(islice(found, len(told.receipts))) for told in some}
+        return [fates[id(told)] for told in batch]
 
     async def _record(self, transaction: Transaction, told: Told) -> list[ReceiptFate]:
         addresses = sorted({receipt.token for receipt in told.receipts})
