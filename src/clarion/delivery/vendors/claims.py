@@ -17,6 +17,7 @@ from clarion.delivery.vendors.line import Waiting
 from clarion.store.database import Transaction
 from clarion.store.queries import Query
 from clarion.store.schema import DUE_FROM_VENDORS, deliveries, devices, messages, tasks
+from clarion.store.schema_vendors import broadcast_parts
 
 STEP_ROWS = 500
 """Most rows that one step moves."""
@@ -105,6 +106,63 @@ _ABANDONED = Query(
     ),
     pairs=("pairs",),
 )
+
+
+_POSTPONED = Query(
+    select(deliveries.c.device, deliveries.c.message)
+    .where(
+        text(DUE_FROM_VENDORS),
+        deliveries.c.app == bindparam("app"),
+        deliveries.c.channel == bindparam("way"),
+        deliveries.c.next_at > bindparam("now"),
+        deliveries.c.leased_until <= bindparam("now"),
+    )
+    .limit(STEP_ROWS)
+    .with_for_update(skip_locked=True)
+)
+_HASTEN = Query(
+    lambda terms: (
+        update(deliveries)
+        .values(next_at=bindparam("at"))
+        .where(terms.pair_of(deliveries.c.device, deliveries.c.message, "pairs"))
+    ),
+    pairs=("pairs",),
+)
+_HASTEN_PARTS = Query(
+    update(broadcast_parts)
+    .values(next_at=bindparam("now"))
+    .where(
+        broadcast_parts.c.app == bindparam("number"),
+        broadcast_parts.c.channel == bindparam("way"),
+        broadcast_parts.c.next_at > bindparam("now"),
+        broadcast_parts.c.leased_until <= bindparam("now"),
+    )
+)
+
+
+class Hasten(NamedTuple):
+    """An app and a channel that need not wait any more; `now` in ms."""
+
+    app: int
+    channel: str
+    now: int
+
+
+async def hasten(transaction: Transaction, batch: Sequence[Hasten]) -> list[int]:
+    """Let what was postponed be due, `STEP_ROWS` deliveries at a time; how many.
+
+    A handler for `GroupWriter.submit`.
+    """
+    return [await _hasten(transaction, each) for each in batch]
+
+
+async def _hasten(transaction: Transaction, asked: Hasten) -> int:
+    app, way, now = asked
+    pairs = [tuple(row) for row in await transaction.fetch(_POSTPONED, app=app, way=way, now=now)]
+    if pairs:
+        await transaction.execute(_HASTEN, pairs=pairs, at=now)
+    await transaction.execute(_HASTEN_PARTS, number=app, way=way, now=now)
+    return len(pairs)
 
 
 class Claim(NamedTuple):

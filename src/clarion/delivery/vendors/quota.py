@@ -17,6 +17,7 @@ from clarion.channels.base import Accepted, RateLimited, SendOutcome, Unknown
 from clarion.channels.outcomes import next_time
 from clarion.store.database import Transaction
 from clarion.store.queries import Insert, Query
+from clarion.store.schema import channels
 from clarion.store.schema_vendors import channel_days, channel_notices
 
 KEPT_DAYS = 92
@@ -73,10 +74,12 @@ class Remembered(NamedTuple):
     Attributes:
         pause: the pause that it is in.
         targets: how many targets the vendor took today, or may have taken.
+        lifted: whether there was a pause of other settings, for which deliveries may still wait.
     """
 
     pause: RateLimited | None
     targets: int
+    lifted: bool
 
 
 class Standing(NamedTuple):
@@ -106,10 +109,24 @@ _PAUSE = Query(
         channel_notices.c.until > bindparam("now"),
     )
 )
-_NOTICES = Query(
-    select(channel_notices).where(
-        channel_notices.c.app == bindparam("app"), channel_notices.c.until > bindparam("now")
+_FORGET_OTHERS = Query(
+    delete(channel_notices)
+    .where(
+        channel_notices.c.app == bindparam("number"),
+        channel_notices.c.channel == bindparam("label"),
+        channel_notices.c.revision != bindparam("current"),
     )
+    .returning(channel_notices.c.kind)
+)
+_NOTICES = Query(
+    select(channel_notices)
+    .join(
+        channels,
+        (channels.c.app == channel_notices.c.app)
+        & (channels.c.channel == channel_notices.c.channel)
+        & (channels.c.revision == channel_notices.c.revision),
+    )
+    .where(channel_notices.c.app == bindparam("app"), channel_notices.c.until > bindparam("now"))
 )
 _COUNT = Insert(
     channel_days,
@@ -159,9 +176,11 @@ async def _remembered(transaction: Transaction, asked: Asked) -> Remembered:
     app, label, revision, now = asked
     today = vendor_day(now)
     await transaction.execute(_FORGET_DAYS, number=app, label=label, before=today - KEPT_DAYS)
+    others = await transaction.fetch(_FORGET_OTHERS, number=app, label=label, current=revision)
+    lifted = any(kind == NoticeKind.PAUSED.value for (kind,) in others)
     pause = await transaction.fetch_one(_PAUSE, app=app, label=label, current=revision, now=now)
     counted = await transaction.fetch_one(_TARGETS, number=app, label=label, today=today)
-    return Remembered(RateLimited(*pause) if pause else None, counted[0] if counted else 0)
+    return Remembered(RateLimited(*pause) if pause else None, counted[0] if counted else 0, lifted)
 
 
 async def count_targets(transaction: Transaction, counts: Iterable[tuple[int, str, int]], now: int) -> None:
