@@ -240,3 +240,7 @@ class Receipt:
 
 class ReceiptRefused(Exception):
     """A callback that is not the vendor's, or not of its form; the text says why, without secrets."""
+
+
+class ReceiptForged(ReceiptRefused):
+    """A callback that does not prove who made it, or is too old to believe."""

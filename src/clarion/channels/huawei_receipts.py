@@ -9,11 +9,11 @@ import hmac
 from base64 import b64encode
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from clarion.channels.base import Receipt, ReceiptKind, ReceiptRefused
+from clarion.channels.base import Receipt, ReceiptForged, ReceiptKind, ReceiptRefused
 
 MAX_CALLBACK = 262_144
 """Most bytes of a callback."""
@@ -22,7 +22,7 @@ MAX_STATUSES = 1_000
 FRESH_MS = 300_000
 """How far the time of a callback may be from ours."""
 HEADER = "x-huawei-callback-id"
-ANSWER = b'{"code":"0","message":"success"}'
+RECEIPT_ANSWER = b'{"code":"0","message":"success"}'
 """What the vendors want to hear."""
 
 
@@ -70,21 +70,43 @@ def authenticate(headers: Mapping[str, str], user: str, key: str, now: int) -> N
         now: time, ms.
 
     Raises:
-        ReceiptRefused: it is missing, wrong, or too old.
+        ReceiptForged: it is missing, wrong, or too old.
     """
     if not (user and key):
         return
-    given = next((value for name, value in headers.items() if name.lower() == HEADER), "")
-    fields = {
-        name.strip(): value.strip() for name, _, value in (part.partition("=") for part in given[:1024].split(";"))
-    }
+    fields = _fields(headers)
     timestamp, nonce, value = (fields.get(name, "") for name in ("timestamp", "nonce", "value"))
     if not (timestamp.isascii() and timestamp.isdigit() and nonce and value and len(timestamp) <= 15):
-        raise ReceiptRefused("the callback has no proper X-HUAWEI-CALLBACK-ID")
+        raise ReceiptForged("the callback has no proper X-HUAWEI-CALLBACK-ID")
     if not hmac.compare_digest(signature(key, timestamp, nonce, user).encode(), value.encode()):
-        raise ReceiptRefused("the callback is signed with another user name or key")
+        raise ReceiptForged("the callback is signed with another user name or key")
     if abs(int(timestamp) - now) > FRESH_MS:
-        raise ReceiptRefused("the callback is too old; are the clocks right?")
+        raise ReceiptForged("the callback is too old; are the clocks right?")
+
+
+class Signing(Protocol):
+    """Settings with what callbacks are signed with; both are empty if they are not."""
+
+    @property
+    def receipt_user(self) -> str:
+        """The user name."""
+        ...
+
+    @property
+    def receipt_key(self) -> str:
+        """The key."""
+        ...
+
+
+def receipt_nonce(headers: Mapping[str, str], settings: Signing) -> str:
+    """What no other signed callback has; empty if callbacks are not signed."""
+    return _fields(headers).get("nonce", "") if settings.receipt_user and settings.receipt_key else ""
+
+
+def _fields(headers: Mapping[str, str]) -> dict[str, str]:
+    given = next((value for name, value in headers.items() if name.lower() == HEADER), "")
+    parts = (part.partition("=") for part in given[:1024].split(";"))
+    return {name.strip(): value.strip() for name, _, value in parts}
 
 
 def signature(key: str, timestamp: str, nonce: str, user: str) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from clarion.channels.base import VendorChannel
+from clarion.channels.base import Receipt, VendorChannel
 from clarion.clock import Clock
 
 FOLDERS = {
@@ -24,11 +24,31 @@ FOLDERS = {
     "vivo": "clarion.channels.vivo",
     "sms": "clarion.channels.sms",
 }
-"""By label. A folder has `parse(file) -> Settings` and `open_channel(settings, clock) -> VendorChannel`; it is
-imported when it is used first."""
+"""By label. A folder has `parse(file) -> Settings` and `open_channel(settings, clock) -> VendorChannel`, and what
+`receiving` tells; it is imported when it is used first."""
+
+WITH_RECEIPTS = tuple(label for label in FOLDERS if label not in ("apns", "fcm"))
+"""Channels whose vendors tell what became of messages."""
 
 MAX_FILE = 262_144
 """Most bytes of a channel file; a certificate with its chain is among it."""
+
+
+class Receiving(NamedTuple):
+    """How the callbacks of a vendor are taken.
+
+    Attributes:
+        parse: what a callback tells, of its headers, body, the channel's settings and the time (ms); raises
+            `ReceiptRefused`.
+        answer: what the vendor wants to hear, as JSON, with HTTP 200.
+        nonce: of headers and settings, what no other callback has; empty if there is no such thing.
+        url_bytes: longest address that messages can tell the vendor; 0: it is entered in the vendor's console.
+    """
+
+    parse: Callable[[Mapping[str, str], bytes, Any, int], Sequence[Receipt]]
+    answer: bytes
+    nonce: Callable[[Mapping[str, str], Any], str]
+    url_bytes: int
 
 
 class WrongSettings(ValueError):
@@ -62,13 +82,37 @@ def parse(label: str, file: bytes) -> Any:
         raise WrongSettings(f"{label}: {error}") from None
 
 
-def open_channel(label: str, file: bytes, clock: Clock) -> VendorChannel:
+def receiving(label: str) -> Receiving:
+    """How the callbacks of one of `WITH_RECEIPTS` are taken."""
+    folder = _folder(label)
+    return Receiving(
+        folder.parse_receipts,
+        folder.RECEIPT_ANSWER,
+        getattr(folder, "receipt_nonce", _no_nonce),
+        getattr(folder, "RECEIPT_URL_BYTES", 0),
+    )
+
+
+def _no_nonce(_: Mapping[str, str], __: Any) -> str:
+    return ""
+
+
+def open_channel(label: str, file: bytes, clock: Clock, receipt_url: str = "") -> VendorChannel:
     """The channel that a file describes. It connects when there is something to send.
+
+    Args:
+        label: of the channel.
+        file: the channel file.
+        clock: time.
+        receipt_url: what messages tell the vendor as the address for receipts, where they can, if the file says
+            nothing else; empty for none.
 
     Raises:
         WrongSettings: there is no such channel, the file is wrong, or a file that it names cannot be used.
     """
     settings = parse(label, file)
+    if label in WITH_RECEIPTS and 0 < len(receipt_url.encode()) <= receiving(label).url_bytes:
+        settings = msgspec.structs.replace(settings, callback_url=settings.callback_url or receipt_url)
     opened: Callable[[Any, Clock], VendorChannel] = _folder(label).open_channel
     try:
         return opened(settings, clock)

@@ -21,6 +21,11 @@ _KINDS = {
     32: ReceiptKind.MUTED,
 }
 
+RECEIPT_ANSWER = b'{"code":0}'
+"""Any answer with HTTP 200 will do."""
+RECEIPT_URL_BYTES = 128
+"""Longest address, which each message tells."""
+
 
 def parse_receipts(
     headers: Mapping[str, str],  # noqa: ARG001

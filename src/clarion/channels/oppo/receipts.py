@@ -13,6 +13,11 @@ from clarion.channels.oppo.errors import EVENTS, OTHER_EVENT
 from clarion.channels.oppo.settings import OppoSettings
 from clarion.channels.reports import bounded, decoded, moment, receipts_of, word, words
 
+RECEIPT_ANSWER = b'{"code":0}'
+"""Any answer with HTTP 200 will do."""
+RECEIPT_URL_BYTES = 200
+"""Longest address, which each message tells."""
+
 
 def parse_receipts(
     headers: Mapping[str, str],  # noqa: ARG001

@@ -13,6 +13,11 @@ from clarion.channels.reports import bounded, decoded, moment, receipts_of, word
 from clarion.channels.vivo.errors import ACKS, OTHER
 from clarion.channels.vivo.settings import VivoSettings
 
+RECEIPT_ANSWER = b'{"code":0}'
+"""Any answer with HTTP 200 will do."""
+RECEIPT_URL_BYTES = 128
+"""Longest address, which each message tells."""
+
 
 def parse_receipts(
     headers: Mapping[str, str],  # noqa: ARG001
