@@ -71,19 +71,20 @@ class Judge:
         return Judged(outcome_of(row, code, text, self.clock), row, value)
 
     def token(
-        self, answer: HttpAnswer | HttpFailure, found: Callable[[Mapping[str, Any]], Any], seconds: float
+        self, answer: HttpAnswer | HttpFailure, sign: str, found: Callable[[Mapping[str, Any]], Any], seconds: float
     ) -> AccessToken:
         """The access token of an answer.
 
         Args:
             answer: of the call for one.
+            sign: what the call was signed with, which no text may have.
             found: where it is in the answer.
             seconds: how long it is good.
 
         Raises:
             TokenRefused: there is none.
         """
-        judged = self.judge(answer)
+        judged = self.judge(answer, (sign,))
         outcome = judged.outcome
         if judged.row is not None and judged.row.treatment is Treatment.ACCEPTED:
             token = found(judged.value)

@@ -18,6 +18,8 @@ from clarion.clock import Clock
 MAX_ANSWER = 1_048_576
 """Most bytes of an answer; what is longer is no answer of a push service."""
 
+_LONGEST_WAIT = 3_600.0
+
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
@@ -41,14 +43,16 @@ class HttpAnswer:
             return None
 
     def retry_after(self, clock: Clock) -> float | None:
-        """Seconds that `Retry-After` asks to wait, from a number or a date; None when it is absent or odd."""
+        """Seconds that `Retry-After` asks to wait, from a number or a date, at most an hour; None when it is absent
+        or odd."""
         text = self.headers.get("retry-after", "").strip()
-        if text.isdigit():
-            return float(text[:9])
+        if text.isascii() and text.isdigit():
+            return min(float(text[:9]), _LONGEST_WAIT)
         try:
-            return max(0.0, parsedate_to_datetime(text).timestamp() - clock.now_ms() / 1000)
-        except (ValueError, TypeError, IndexError):
+            wait = parsedate_to_datetime(text).timestamp() - clock.now_ms() / 1000
+        except (ValueError, TypeError, IndexError, OverflowError):
             return None
+        return min(max(0.0, wait), _LONGEST_WAIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,5 +164,11 @@ class HttpClient:
 
 
 def _said(error: Exception) -> str:
-    # The texts of aiohttp name hosts and reasons, no headers and no bodies.
-    return f"{type(error).__name__}: {error}"[:300]
+    # Of what the peer sent, nothing is repeated: it may be an echo of the request. Nor is an address, which may
+    # have a password in it.
+    name = type(error).__name__
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"{name}: HTTP status {error.status}"
+    if isinstance(error, aiohttp.ClientConnectionError | OSError):
+        return f"{name}: {error}"[:300]
+    return name

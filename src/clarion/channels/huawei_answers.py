@@ -9,7 +9,7 @@ import msgspec
 
 from clarion.channels.base import Accepted, Check, ConfigError, InvalidToken, PayloadError, SendOutcome
 from clarion.channels.http import HttpClient, HttpFailure
-from clarion.channels.outcomes import Treatment, VendorCode, scrub
+from clarion.channels.outcomes import Treatment, VendorCode, code_of, scrub, vendor_id_of
 from clarion.channels.tokens import AccessToken, TokenRefused
 
 NOBODY = "clarion-check"
@@ -41,19 +41,7 @@ def opened(answer: Mapping[str, Any]) -> Envelope | None:
     code, text = code_of(answer.get("code")), answer.get("msg")
     if code is None:
         return None
-    return Envelope(code, text if isinstance(text, str) else "", name_of(answer.get("requestId")))
-
-
-def code_of(value: Any) -> str | None:
-    """A code as text, if it is a short text or a number."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**12:
-        return str(value)
-    return value if isinstance(value, str) and 0 < len(value) <= 32 else None
-
-
-def name_of(value: Any) -> str:
-    """The vendor's name of a request, if it is a text that may be one; else nothing."""
-    return value if isinstance(value, str) and len(value) <= 128 else ""
+    return Envelope(code, text if isinstance(text, str) else "", vendor_id_of(answer.get("requestId")))
 
 
 def inner(text: str) -> dict[str, Any]:
@@ -125,7 +113,7 @@ def client_credentials(
         said = scrub(given.get("error_description"), (client_secret, str(token or "")))
         raise TokenRefused(
             f"no access token from {http.host}: HTTP status {answer.status}{': ' if said else ''}{said}",
-            str(code)[:40] if isinstance(code, int | str) else "",
+            code_of(code) or scrub(code, (client_secret, str(token or "")))[:40],
             final=answer.status in (400, 401, 403, 404),
         )
 

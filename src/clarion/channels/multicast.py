@@ -49,7 +49,6 @@ REQUESTS = 8
 
 _CLOSE_SECONDS = 5.0
 _MAX_WORDS = 4_096
-_LONGEST_PAUSE = 3_600.0
 
 FLOW_CONTROL = frozenset((429, 503))
 """HTTP statuses that limit the rate, whatever the body says."""
@@ -351,7 +350,7 @@ class Multicast(ABC):
         outcome = outcome_of(row, said.code or str(answer.status), "", self._clock)
         wait = answer.retry_after(self._clock)
         if wait is not None and isinstance(outcome, RateLimited):
-            outcome = replace(outcome, until=self._clock.now_ms() + int(1000 * min(wait, _LONGEST_PAUSE)))
+            outcome = replace(outcome, until=self._clock.now_ms() + int(1000 * wait))
         elif isinstance(outcome, Retry):
             outcome = replace(outcome, after=wait)
         return Called(outcome, said, row)

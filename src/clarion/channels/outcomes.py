@@ -5,6 +5,7 @@ Each vendor's folder has one table of `VendorCode`; the reference pages are made
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, time, timedelta
 from enum import Enum
@@ -35,7 +36,8 @@ VENDOR_ZONE = ZoneInfo("Asia/Shanghai")
 MAX_TEXT = 300
 _LONGEST_SAID = 8192
 _PAUSE = 1.0
-_LONGEST_PAUSE = 3600.0
+_CODE = re.compile(r"-?[0-9]{1,18}")
+_NAME = re.compile(r"[!-~]{1,256}")
 
 
 class Treatment(Enum):
@@ -128,7 +130,7 @@ def outcome_of_status(answer: HttpAnswer, clock: Clock) -> SendOutcome:
     """The outcome of an answer that is none of the vendor's own, by its HTTP status."""
     code, wait = str(answer.status), answer.retry_after(clock)
     if answer.status == 429:
-        seconds = _PAUSE if wait is None else min(max(wait, _PAUSE), _LONGEST_PAUSE)
+        seconds = max(wait or 0.0, _PAUSE)
         return RateLimited(clock.now_ms() + int(seconds * 1000), code, "too many requests")
     if answer.status >= 500:
         return Retry(wait, code, "the vendor's server failed")
@@ -155,12 +157,21 @@ def answered(answer: HttpAnswer, member: str) -> tuple[str, dict[str, Any]] | No
     if answer.status == 429 or answer.status >= 500:
         return None
     value = answer.json()
-    code = value.get(member) if isinstance(value, dict) else None
-    if isinstance(code, bool) or not isinstance(code, int | str):
+    code = code_of(value.get(member)) if isinstance(value, dict) else None
+    if code is None or (answer.status >= 300 and code == "0"):
         return None
-    if answer.status >= 300 and str(code) == "0":
-        return None
-    return str(code)[:40], value
+    return code, value
+
+
+def code_of(value: Any) -> str | None:
+    """A vendor's code, which is a number or the text of one; None if it is neither, as what echoes a request is."""
+    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    return text if _CODE.fullmatch(text) else None
+
+
+def vendor_id_of(value: Any) -> str:
+    """A vendor's name of a message: printable ASCII without blanks, at most 256; empty if it is none such."""
+    return value if isinstance(value, str) and _NAME.fullmatch(value) else ""
 
 
 def recall_outcome_of(outcome: SendOutcome) -> RecallOutcome:

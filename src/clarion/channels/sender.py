@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ import msgspec
 from clarion.channels.base import Check, ConfigError, Retry, SendOutcome, Unknown
 from clarion.channels.files import ChannelFile
 from clarion.channels.http import HttpAnswer
+from clarion.channels.outcomes import scrub
 from clarion.http2.exchange import Answer, Fate
 from clarion.http2.headers import Header, HeaderSet
 from clarion.http2.origin import Origin, client_tls
@@ -18,6 +20,7 @@ from clarion.http2.pool import Pool, PoolLimits
 
 _PORTS = {"https": 443, "http": 80}
 _UNPROCESSED = frozenset({Fate.UNPROCESSED})
+_LONG_WORD = re.compile(r"[A-Za-z0-9_+/=-]{32,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +90,15 @@ def as_http(answer: Answer) -> HttpAnswer:
     return HttpAnswer(answer.status, headers, answer.body)
 
 
+def without_tokens(text: str) -> str:
+    """Words of a peer or a proxy for people, without what may be a token: they may repeat what was sent."""
+    return scrub(_LONG_WORD.sub("…", text), ())
+
+
 def outcome_without_answer(answer: Answer) -> Retry | Unknown:
     """The outcome of a request that was not answered: unknown, unless it was surely not looked at."""
-    if answer.fate in _UNPROCESSED:
-        return Retry(None, "", answer.detail)
-    return Unknown("", answer.detail)
+    text = without_tokens(answer.detail)
+    return Retry(None, "", text) if answer.fate in _UNPROCESSED else Unknown("", text)
 
 
 def check_of(outcome: SendOutcome, where: str, expires_at: int | None = None) -> Check:
@@ -106,7 +113,7 @@ def check_of(outcome: SendOutcome, where: str, expires_at: int | None = None) ->
         case ConfigError():
             return Check(ok=False, text=f"{outcome.code}: {outcome.text} ({where})", expires_at=expires_at)
         case Retry() | Unknown():
-            text = f"{where} cannot be asked: {outcome.code} {outcome.text}"
+            text = f"{where} cannot be asked: {outcome.code} {without_tokens(outcome.text)}"
             return Check(ok=False, text=text, expires_at=expires_at, reached=False)
         case _:
             return Check(ok=True, text=f"the credentials are taken ({where})", expires_at=expires_at)

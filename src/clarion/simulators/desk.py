@@ -27,6 +27,10 @@ class Ending(Enum):
     ANSWERED = "answered"
     HALF = "half"
     """Half of the answer, then the end of the connection."""
+    TRICKLED = "trickled"
+    """A byte at a time."""
+    OVERRUN = "overrun"
+    """With a `Content-Length` of half of it."""
     STALLED = "stalled"
     """Never."""
     RESET = "reset"
@@ -43,6 +47,7 @@ class Course:
         reply: the answer; None if the request was not processed.
         ending: how it ends.
         delay: seconds before that.
+        spread: seconds over which an answer trickles.
         farewell: a fault that wants the connection to come to its end after this request, in good order.
         receipts: callbacks to make, in full.
         receipts_first: whether they come before the answer.
@@ -51,6 +56,7 @@ class Course:
     reply: Reply | None
     ending: Ending = Ending.ANSWERED
     delay: float = 0.0
+    spread: float = 0.0
     farewell: Fault | None = None
     receipts: Sequence[Receipt] = ()
     receipts_first: bool = False
@@ -83,14 +89,15 @@ class Desk:
             return Course(None, Ending.RESET)
         if FaultKind.REFUSED_STREAM in faults and request.peer.http2:
             return Course(None, Ending.REFUSED)
-        status = faults.get(FaultKind.STATUS)
-        reply = _spoilt(_instead(status) if status else self._handled(request), faults)
+        instead = faults.get(FaultKind.STATUS) or faults.get(FaultKind.REDIRECT)
+        reply = _spoilt(_instead(instead) if instead else self._handled(request), faults)
         self._journal.add(self._label, request, reply)
-        latency = faults.get(FaultKind.LATENCY)
+        latency, trickle = faults.get(FaultKind.LATENCY), faults.get(FaultKind.TRICKLE)
         return Course(
             reply,
             next((ending for kind, ending in _ENDINGS.items() if kind in faults), Ending.ANSWERED),
             latency.seconds if latency else 0.0,
+            trickle.seconds if trickle else 0.0,
             faults.get(FaultKind.GOAWAY),
             tuple(reply.receipts) * (2 if FaultKind.RECEIPT_TWICE in faults else 1),
             FaultKind.RECEIPT_FIRST in faults,
@@ -104,11 +111,20 @@ class Desk:
             return Reply(500, outcome="simulator failed", detail="the program's own fault; its log has it")
 
 
-_ENDINGS = {FaultKind.RESET: Ending.RESET, FaultKind.STALL: Ending.STALLED, FaultKind.HALF: Ending.HALF}
+_ENDINGS = {
+    FaultKind.RESET: Ending.RESET,
+    FaultKind.STALL: Ending.STALLED,
+    FaultKind.HALF: Ending.HALF,
+    FaultKind.OVERRUN: Ending.OVERRUN,
+    FaultKind.TRICKLE: Ending.TRICKLED,
+}
+"""Of several, the first."""
 
 
 def _instead(fault: Fault) -> Reply:
-    """The answer that a `status` fault wants; the simulator does not get to see the request."""
+    """The answer that a fault wants; the simulator does not get to see the request."""
+    if fault.kind is FaultKind.REDIRECT:
+        return Reply(307, b"", {"Location": fault.body}, outcome="redirect", detail="a fault")
     headers = {"Content-Type": "application/json" if fault.body.startswith(("{", "[")) else "text/plain"}
     if fault.retry_after is not None:
         headers["Retry-After"] = str(fault.retry_after)

@@ -23,10 +23,16 @@ class FaultKind(Enum):
     """The connection is reset before the request is looked at."""
     HALF = "half"
     """Half of the answer comes, then the end of the connection."""
+    TRICKLE = "trickle"
+    """The answer comes byte by byte, over `seconds`."""
+    OVERRUN = "overrun"
+    """The answer is twice as long as its `Content-Length` says."""
     STALL = "stall"
     """No answer ever comes."""
     STATUS = "status"
     """HTTP `status` with `body` (and `retry_after`) instead of the answer."""
+    REDIRECT = "redirect"
+    """HTTP 307 to the address in `body` instead of the answer."""
     GARBAGE = "garbage"
     """An answer of the right status whose body is no JSON."""
     HUGE = "huge"
@@ -58,9 +64,9 @@ class Fault(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=
         skip: how many requests it lets pass first.
         count: how many requests it concerns; None for all.
         every: of the requests that it concerns, only every n-th.
-        seconds: of `latency`.
+        seconds: of `latency` and `trickle`.
         status: of `status`.
-        body: of `status`.
+        body: of `status`, `redirect` and `goaway`.
         retry_after: seconds in a `Retry-After` header.
         code: of `code`.
         since: of `code`, where a vendor tells since when a token is not good, ms; None for the time of the answer.

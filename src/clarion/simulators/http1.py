@@ -30,6 +30,8 @@ async def serve(request: web.BaseRequest, path: str, desk: Desk, receipts: Recei
         await receipts.deliver(course.receipts)
     elif course.receipts:
         receipts.send(course.receipts)
+    if course.reply is not None and course.ending is Ending.TRICKLED:
+        return await _trickle(request, course.reply, course.spread)
     if course.reply is None or course.ending is not Ending.ANSWERED:
         return await _break_off(request, course)
     answer = _response(course.reply)
@@ -71,6 +73,17 @@ def _response(reply: Reply) -> web.Response:
     return web.Response(status=reply.status, body=reply.body, headers=dict(reply.headers))
 
 
+async def _trickle(request: web.BaseRequest, reply: Reply, seconds: float) -> web.StreamResponse:
+    answer = web.StreamResponse(status=reply.status, headers=dict(reply.headers))
+    answer.content_length = len(reply.body)
+    await answer.prepare(request)
+    for byte in reply.body:
+        await answer.write(bytes((byte,)))
+        await asyncio.sleep(seconds / len(reply.body))
+    await answer.write_eof()
+    return answer
+
+
 async def _break_off(request: web.BaseRequest, course: Course) -> NoReturn:
     """End the request as a fault wants it, and wait for the end of the connection, which ends this too."""
     transport = request.transport
@@ -83,5 +96,9 @@ async def _break_off(request: web.BaseRequest, course: Course) -> NoReturn:
         await answer.prepare(request)
         await answer.write(body[: len(body) // 2])
         transport.close()
+    elif course.ending is Ending.OVERRUN and course.reply is not None and isinstance(transport, asyncio.Transport):
+        lines = [f"HTTP/1.1 {course.reply.status} -", f"Content-Length: {len(course.reply.body) // 2}"]
+        lines += [f"{name}: {value}" for name, value in course.reply.headers.items()]
+        transport.write("\r\n".join((*lines, "", "")).encode() + course.reply.body)
     await asyncio.get_running_loop().create_future()
     raise AssertionError("nobody sets it")

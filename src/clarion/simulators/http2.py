@@ -242,6 +242,11 @@ class Http2Protocol(asyncio.Protocol):
                 self._answer(number, course.reply, whole=False)
                 self._flush()
                 self._transport.close()
+            case Ending.OVERRUN if course.reply is not None:
+                self._answer(number, course.reply, length=len(course.reply.body) // 2)
+            case Ending.TRICKLED if course.reply is not None:
+                self._head(number, course.reply, len(course.reply.body), end=False)
+                self._trickle(number, course.reply.body, course.spread / max(1, len(course.reply.body)))
             case Ending.REFUSED:
                 del self._streams[number]
                 self._framing.reset_stream(number, ErrorCodes.REFUSED_STREAM)
@@ -252,13 +257,9 @@ class Http2Protocol(asyncio.Protocol):
         if course.receipts:
             self._receipts.send(course.receipts)
 
-    def _answer(self, number: int, reply: Reply, *, whole: bool = True) -> None:
-        headers = [(b":status", b"%d" % reply.status)]
-        headers += [(name.lower().encode(), value.encode()) for name, value in reply.headers.items()]
-        if reply.body:
-            headers.append((b"content-length", b"%d" % len(reply.body)))
+    def _answer(self, number: int, reply: Reply, *, whole: bool = True, length: int | None = None) -> None:
         empty = whole and not reply.body
-        self._framing.send_headers(number, headers, end_stream=empty)
+        self._head(number, reply, len(reply.body) if length is None else length, end=empty)
         if empty:
             self._finish(number)
         elif whole:
@@ -268,6 +269,26 @@ class Http2Protocol(asyncio.Protocol):
         elif reply.body:
             room = self._framing.local_flow_control_window(number)
             self._framing.send_data(number, reply.body[: min(len(reply.body) // 2, room, 16_384)])
+
+    def _head(self, number: int, reply: Reply, length: int, *, end: bool) -> None:
+        headers = [(b":status", b"%d" % reply.status)]
+        headers += [(name.lower().encode(), value.encode()) for name, value in reply.headers.items()]
+        if reply.body:
+            headers.append((b"content-length", b"%d" % length))
+        self._framing.send_headers(number, headers, end_stream=end)
+
+    def _trickle(self, number: int, rest: bytes, pause: float) -> None:
+        """Send a byte, and the others one by one, with pauses between them; at least one pause in all."""
+        stream = self._streams.get(number)
+        if stream is None or self._transport.is_closing():
+            return
+        if stream.later is not None and len(rest) <= 1:
+            self._framing.send_data(number, rest, end_stream=True)
+            self._finish(number)
+        else:
+            self._framing.send_data(number, rest[:1])
+            stream.later = self._loop.call_later(pause, self._trickle, number, rest[1:], pause)
+        self._flush()
 
     def _send_body(self, number: int, stream: _Stream) -> None:
         """Send what the client has room for."""

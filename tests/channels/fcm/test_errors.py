@@ -46,7 +46,7 @@ def answered(
 
 
 def of(answer: Answer) -> SendOutcome:
-    return outcome(answer, "a-token", CLOCK)
+    return outcome(answer, ("a-token", ""), CLOCK)
 
 
 OWN: dict[str, tuple[int, str, type[SendOutcome]]] = {

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from clarion.channels.files import ChannelFile
 from clarion.channels.harmony.errors import CODES as HARMONY_CODES
 from clarion.channels.harmony.settings import HarmonySettings
 from clarion.channels.hms.errors import CODES as HMS_CODES
@@ -23,7 +24,7 @@ FILES: dict[str, type[msgspec.Struct]] = {
     "harmony": HarmonySettings,
     "honor": HonorSettings,
 }
-COMMON = {"baseUrl", "tokenUrl", "caFile", "proxy"}
+COMMON = {field.encode_name for field in msgspec.structs.fields(ChannelFile)}
 CODES = {"hms": HMS_CODES, "harmony": HARMONY_CODES, "honor": HONOR_CODES}
 RECEIPTS = {"hms": STATUSES, "honor": HONOR_STATUSES}
 
@@ -52,3 +53,8 @@ def test_channel_file(label: str) -> None:
     members = {field.encode_name for field in msgspec.structs.fields(FILES[label])} - COMMON
     text = page(label)
     assert {member for member in members if f"`{member}`" not in text} == set()
+
+
+def test_members_of_all_channel_files() -> None:
+    text = page("README")
+    assert {member for member in COMMON if f"`{member}`" not in text} == set()

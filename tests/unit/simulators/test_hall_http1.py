@@ -64,6 +64,32 @@ async def test_connections_that_end(echo: Hall, client: aiohttp.ClientSession, u
     assert len(echo.journal) == (2 if kind is FaultKind.REFUSE else 3)
 
 
+async def test_answers_byte_by_byte(echo: Hall, client: aiohttp.ClientSession, url: str) -> None:
+    fault(echo, FaultKind.TRICKLE, seconds=0.05)
+    before = time.monotonic()
+    async with client.post(url) as answer:
+        assert (await answer.json())["path"] == "/v1/send"
+    assert time.monotonic() - before >= 0.05
+
+
+async def test_an_answer_that_is_longer_than_it_says(echo: Hall) -> None:
+    fault(echo, FaultKind.OVERRUN)
+    host, port = echo.control.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"POST /echo/x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+    head, body = (await reader.readuntil(b"\r\n\r\n")).decode(), await reader.readuntil(b"}")
+    assert head.startswith("HTTP/1.1 200 ")
+    assert f"Content-Length: {len(body) // 2}\r\n" in head
+    writer.close()
+
+
+async def test_a_redirection(echo: Hall, client: aiohttp.ClientSession, url: str) -> None:
+    fault(echo, FaultKind.REDIRECT, body="https://elsewhere.example/")
+    async with client.post(url, allow_redirects=False) as answer:
+        assert (answer.status, answer.headers["Location"]) == (307, "https://elsewhere.example/")
+    assert [entry.outcome for entry in echo.journal.entries()] == ["redirect"]
+
+
 async def test_a_stalled_request(echo: Hall, client: aiohttp.ClientSession, url: str) -> None:
     fault(echo, FaultKind.STALL, count=1)
     with pytest.raises(TimeoutError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from base64 import b64decode
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from h2.exceptions import InvalidBodyLengthError
 from tests.unit.simulators.wire import DEVICE, Wire, connected
 
 from clarion.http2.exchange import Fate
@@ -149,6 +151,25 @@ async def test_half_an_answer(hall: Hall, headers: Mapping[str, str]) -> None:
         assert (wire.statuses[stream], stream in wire.ended) == (400, False)
         assert b'{"reason":"BadDeviceToken"}'.startswith(wire.bodies[stream])
         assert wire.bodies[stream]
+
+
+async def test_answers_byte_by_byte(hall: Hall, headers: Mapping[str, str]) -> None:
+    fault(hall, FaultKind.TRICKLE, seconds=0.05)
+    async with connected(hall.url("apns"), hall.ca_file) as wire:
+        assert await wire.answer(wire.post(PATH, BODY, headers)) == (200, {})
+        fault(hall, FaultKind.CODE, code="BadDeviceToken")
+        before = time.monotonic()
+        assert await wire.answer(wire.post(PATH, BODY, headers)) == (400, {"reason": "BadDeviceToken"})
+        assert time.monotonic() - before >= 0.04
+
+
+async def test_an_answer_that_is_longer_than_it_says(hall: Hall, headers: Mapping[str, str]) -> None:
+    fault(hall, FaultKind.OVERRUN)
+    fault(hall, FaultKind.CODE, code="BadDeviceToken")
+    async with connected(hall.url("apns"), hall.ca_file) as wire:
+        wire.post(PATH, BODY, headers)
+        with pytest.raises(InvalidBodyLengthError):
+            await wire.until(lambda: wire.lost)
 
 
 async def test_a_stalled_stream_does_not_hold_up_others(hall: Hall, headers: Mapping[str, str]) -> None:

@@ -5,6 +5,7 @@ Source: Apple, "Handling notification responses from APNs".
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from clarion.channels.base import Accepted, InvalidToken, RateLimited, Retry, SendOutcome
@@ -14,6 +15,7 @@ from clarion.clock import Clock
 from clarion.http2.exchange import Answer, Fate
 
 _RENEWAL_PAUSE, _DEVICE_PAUSE = 300.0, 60.0
+_REASON = re.compile("[A-Za-z]{1,64}")
 
 
 def _rows(treatment: Treatment, meanings: dict[str, str], seconds: float = 0.0) -> dict[str, VendorCode]:
@@ -74,7 +76,7 @@ def reason_of(answer: Answer) -> str:
     """The reason that Apple gave; empty if there is none."""
     body = as_http(answer).json() if answer.body else None
     reason = body.get("reason") if isinstance(body, dict) else None
-    return reason if isinstance(reason, str) else ""
+    return reason if isinstance(reason, str) and _REASON.fullmatch(reason) else ""
 
 
 def is_expired(answer: Answer) -> bool:

@@ -158,16 +158,18 @@ class FcmChannel:
             return []
         headers, path = self._headers(token), self._path
         answers = await self._pool.send_all([Request(headers, path, one.body) for one in sent])
-        again = self._settle(sent, answers, outcomes)
+        again = self._settle(sent, answers, token, outcomes)
         if again:
             self._tokens.invalidate(token)
         return again
 
-    def _settle(self, sent: Sequence[Sent], answers: Sequence[Answer], outcomes: list[SendOutcome]) -> list[Sent]:
+    def _settle(
+        self, sent: Sequence[Sent], answers: Sequence[Answer], access: str, outcomes: list[SendOutcome]
+    ) -> list[Sent]:
         """Note the outcomes; which failed for the access token alone."""
         again: list[Sent] = []
         for one, answer in zip(sent, answers, strict=True):
-            found = outcome(answer, one.token, self._clock)
+            found = outcome(answer, (one.token, access), self._clock)
             if isinstance(found, Accepted) and one.notes:
                 found = replace(found, notes=one.notes)
             outcomes[one.position] = found

@@ -102,7 +102,7 @@ def _refused(answer: HttpAnswer, host: str, assertion: str) -> TokenRefused:
         denied = msgspec.convert(answer.json(), _Denied)
     final = answer.status < 500 and answer.status not in _PASSING
     text = scrub(denied.error_description, [assertion]) or f"{host} answers {answer.status}"
-    return TokenRefused(text, scrub(denied.error, [assertion]) or str(answer.status), final=final)
+    return TokenRefused(text, scrub(denied.error, [assertion])[:100] or str(answer.status), final=final)
 
 
 def _load_key(text: str) -> rsa.RSAPrivateKey:

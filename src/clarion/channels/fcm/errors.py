@@ -5,14 +5,15 @@ Source: Firebase, "ErrorCode" of the FCM v1 REST reference; Google Cloud APIs, "
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
 import msgspec
 
 from clarion.channels.base import Accepted, PayloadError, RateLimited, Retry, SendOutcome, Unknown
-from clarion.channels.outcomes import Treatment, VendorCode, outcome_of, outcome_of_status, scrub
+from clarion.channels.outcomes import Treatment, VendorCode, outcome_of, outcome_of_status, scrub, vendor_id_of
 from clarion.channels.sender import as_http, outcome_without_answer
 from clarion.clock import Clock
 from clarion.http2.exchange import Answer, Fate
@@ -57,6 +58,7 @@ STATUSES: Mapping[str, VendorCode] = {
 
 _BAD_TOKEN = VendorCode(Treatment.INVALID_TOKEN, "it is no token of FCM")
 _TOKEN_FIELD = "message.token"  # noqa: S105 - a name
+_WORD = re.compile("[A-Z_]{1,64}")
 _TOKEN_TEXT = "registration token"  # noqa: S105 - words of an error
 
 
@@ -106,11 +108,12 @@ def problem_of(answer: Answer) -> Problem | None:
         error = msgspec.convert(as_http(answer).json(), _Refused).error
     except msgspec.ValidationError:
         return None
-    own = next((detail.error_code for detail in error.details if detail.error_code), "")
-    row = CODES.get(own) if own else STATUSES.get(error.status)
+    own = next((detail.error_code for detail in error.details if _WORD.fullmatch(detail.error_code)), "")
+    status = error.status if _WORD.fullmatch(error.status) else ""
+    row = CODES.get(own) if own else STATUSES.get(status)
     if row is _WRONG and _is_of_token(error):
         row = _BAD_TOKEN
-    return Problem((own or error.status)[:100], row, error.message)
+    return Problem(own or status, row, error.message)
 
 
 def _is_of_token(error: _Error) -> bool:
@@ -126,12 +129,12 @@ def is_unauthenticated(answer: Answer) -> bool:
     return problem is None or (problem.row is not None and problem.row.treatment is Treatment.AUTH_REFRESH)
 
 
-def outcome(answer: Answer, token: str, clock: Clock) -> SendOutcome:
+def outcome(answer: Answer, secrets: Iterable[str], clock: Clock) -> SendOutcome:
     """The outcome of a message.
 
     Args:
         answer: FCM's.
-        token: of the device; it does not appear in the outcome.
+        secrets: the device's token and the access token, which do not appear in the outcome.
         clock: for limits.
     """
     if answer.fate is not Fate.ANSWERED:
@@ -141,7 +144,7 @@ def outcome(answer: Answer, token: str, clock: Clock) -> SendOutcome:
     http, problem = as_http(answer), problem_of(answer)
     if problem is None:
         return outcome_of_status(http, clock)
-    wait, text = http.retry_after(clock), scrub(problem.text, [token])
+    wait, text = http.retry_after(clock), scrub(problem.text, secrets)
     found = _unlisted(answer, problem, clock)
     if problem.row is not None:
         found = outcome_of(problem.row, problem.code, text, clock)
@@ -156,13 +159,14 @@ def outcome(answer: Answer, token: str, clock: Clock) -> SendOutcome:
 
 def _accepted(answer: Answer) -> SendOutcome:
     try:
-        return Accepted(_taken.decode(answer.body).name)
-    except (msgspec.DecodeError, UnicodeError):
-        return Unknown("200", "an answer that makes no sense")
+        name = vendor_id_of(_taken.decode(answer.body).name)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        name = ""
+    return Accepted(name) if name else Unknown("200", "an answer that makes no sense")
 
 
 def _unlisted(answer: Answer, problem: Problem, clock: Clock) -> SendOutcome:
     if answer.status == 400:
-        return PayloadError(problem.code, "FCM does not take it")
+        return PayloadError(problem.code or "400", "FCM does not take it")
     found = outcome_of_status(as_http(answer), clock)
-    return found if isinstance(found, Accepted) else replace(found, code=problem.code)
+    return found if isinstance(found, Accepted) or not problem.code else replace(found, code=problem.code)

@@ -10,9 +10,10 @@ from clarion.channels.honor.errors import CODES, DEAD_TOKEN, NAMING, PARTIAL, SU
 from clarion.channels.honor.payload import NAMES, render
 from clarion.channels.honor.settings import BASE_URL, TOKEN_URL, HonorSettings
 from clarion.channels.http import HttpClient
-from clarion.channels.huawei_answers import STATUSES, checked, client_credentials, code_of, name_of, named
+from clarion.channels.huawei_answers import STATUSES, checked, client_credentials, named
 from clarion.channels.message import PushContent
 from clarion.channels.multicast import Multicast, Rendered, Said, Stamp
+from clarion.channels.outcomes import code_of, vendor_id_of
 from clarion.channels.tokens import TokenSource
 from clarion.clock import Clock
 
@@ -67,7 +68,7 @@ class HonorChannel(Multicast):
         return Said(
             code,
             text if isinstance(text, str) else "",
-            name_of(told.get("requestId")),
+            vendor_id_of(told.get("requestId")),
             dict.fromkeys(refused, DEAD_TOKEN),
             complete.get(code, True),
         )

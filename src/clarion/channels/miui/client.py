@@ -34,6 +34,7 @@ from clarion.channels.outcomes import (
     outcome_of_status,
     recall_outcome_of,
     scrub,
+    vendor_id_of,
 )
 from clarion.channels.pauses import Pauses
 from clarion.channels.text import notify_id
@@ -170,7 +171,7 @@ class MiuiChannel:
         row = row_of(code, text)
         data = value.get("data")
         vendor_id = data.get("id") if isinstance(data, dict) else None
-        outcome = outcome_of(row, code, text, self._clock, vendor_id[:128] if isinstance(vendor_id, str) else "")
+        outcome = outcome_of(row, code, text, self._clock, vendor_id_of(vendor_id))
         if isinstance(outcome, Accepted) and code != TAKEN:
             return Accepted(outcome.vendor_id, (f"{code} {row.meaning}",))
         return outcome

@@ -29,7 +29,7 @@ from clarion.channels.http import HttpClient
 from clarion.channels.oppo.errors import CODES, DUPLICATE, OF_A_KIND, OF_THE_MESSAGE, row_of
 from clarion.channels.oppo.payload import Message, Renderer
 from clarion.channels.oppo.settings import BASE_URL, OppoSettings
-from clarion.channels.outcomes import outcome_of, scrub
+from clarion.channels.outcomes import code_of, outcome_of, scrub, vendor_id_of
 from clarion.channels.pauses import Pauses
 from clarion.channels.tokens import AccessToken, TokenSource
 from clarion.clock import Clock
@@ -120,7 +120,7 @@ class OppoChannel:
         key, timestamp = self._settings.app_key, str(self._clock.now_ms())
         sign = sha256(f"{key}{timestamp}{self._settings.master_secret}".encode()).hexdigest()
         answer = await self._auth.post_form("", {"app_key": key, "timestamp": timestamp, "sign": sign})
-        return self._judge.token(answer, lambda value: _member(value, "data", "auth_token"), _TOKEN_SECONDS)
+        return self._judge.token(answer, sign, lambda value: _member(value, "data", "auth_token"), _TOKEN_SECONDS)
 
     async def _deliver(self, items: Sequence[_Item], outcomes: list[SendOutcome]) -> None:
         for item, outcome in zip(items, await told_apart(items, self._call, blames_some), strict=True):
@@ -143,7 +143,7 @@ class OppoChannel:
         if not isinstance(judged.outcome, Accepted):
             return judged.outcome
         if len(items) == 1:
-            return Accepted(_text(_member(judged.value, "data", "messageId")))
+            return Accepted(vendor_id_of(_member(judged.value, "data", "messageId")))
         return self._each(judged.value.get("data"), tokens)
 
     def _each(self, data: Any, tokens: Sequence[str]) -> list[SendOutcome]:
@@ -158,11 +158,13 @@ class OppoChannel:
     def _of(self, element: Mapping[str, Any] | None) -> SendOutcome:
         if element is None:
             return Unknown("", "OPPO's answer does not name this device")
-        code = element.get("errorCode")
-        if code is None or str(code) == "0":
-            return Accepted(_text(element.get("messageId")))
+        code = code_of(element.get("errorCode", 0))
+        if code is None:
+            return Unknown("", "OPPO's answer has no sense for this device")
+        if code == "0":
+            return Accepted(vendor_id_of(element.get("messageId")))
         text = scrub(element.get("errorMessage"), [element["registrationId"]])
-        return outcome_of(row_of(str(code), text), str(code)[:40], text, self._clock)
+        return outcome_of(row_of(code, text), code, text, self._clock)
 
 
 def _size(item: _Item) -> int:
@@ -194,10 +196,6 @@ def _member(value: Any, *names: str) -> Any:
     for name in names:
         value = value.get(name) if isinstance(value, dict) else None
     return value
-
-
-def _text(value: Any) -> str:
-    return value[:128] if isinstance(value, str) else ""
 
 
 def open_channel(settings: OppoSettings, clock: Clock, *, seconds: float = 15.0) -> OppoChannel:

@@ -5,6 +5,7 @@ Source: Short Message Service, "Error codes"; RPC protocol, "Common errors".
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, time
 from typing import Any
 
@@ -20,6 +21,7 @@ from clarion.channels.outcomes import (
     outcome_of_failure,
     outcome_of_status,
     scrub,
+    vendor_id_of,
 )
 from clarion.clock import Clock
 
@@ -126,6 +128,7 @@ FAMILIES: dict[str, VendorCode] = {
 
 _LEVELS = (("分钟", 60.0), ("minute", 60.0), ("小时", 3600.0), ("hour", 3600.0))
 _DAY_LEVEL = ("天", "day")
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,79}")
 _UNCLEAR = frozenset({500, 502, 504})
 
 
@@ -140,7 +143,7 @@ def said(answer: HttpAnswer) -> tuple[str, dict[str, Any]]:
     if not isinstance(value, dict):
         return "", {}
     code = value.get("Code")
-    return (code[:80] if isinstance(code, str) else ""), value
+    return (code if isinstance(code, str) and _CODE.fullmatch(code) else ""), value
 
 
 def judged(answer: HttpAnswer | HttpFailure, clock: Clock, private: tuple[str, ...]) -> SendOutcome:
@@ -174,7 +177,7 @@ def _accepted(answer: HttpAnswer, value: dict[str, Any]) -> SendOutcome:
     biz_id = value.get("BizId")
     if answer.status != 200 or not isinstance(biz_id, str):
         return Unknown(TAKEN, "the service says OK and gives the message no id")
-    return Accepted(biz_id[:128])
+    return Accepted(vendor_id_of(biz_id))
 
 
 def _number_limit_ends(text: str, now: int) -> int:

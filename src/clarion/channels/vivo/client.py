@@ -26,7 +26,7 @@ from clarion.channels.base import (
 )
 from clarion.channels.batching import Underway, bounded, grouped, told_apart
 from clarion.channels.http import HttpClient
-from clarion.channels.outcomes import UNLISTED, next_time, outcome_of, recall_outcome_of
+from clarion.channels.outcomes import UNLISTED, code_of, next_time, outcome_of, recall_outcome_of, vendor_id_of
 from clarion.channels.pauses import Pauses
 from clarion.channels.tokens import AccessToken, TokenSource
 from clarion.channels.vivo.errors import INVALID_USERS, OF_A_KIND, OF_THE_MESSAGE, OUT_OF_HOURS, row_of
@@ -119,21 +119,17 @@ class VivoChannel:
     async def _fetch(self) -> AccessToken:
         settings, timestamp = self._settings, self._clock.now_ms()
         signed = f"{settings.app_number}{settings.app_key}{timestamp}{settings.app_secret}"
-        body = {
-            "appId": settings.app_number,
-            "appKey": settings.app_key,
-            "timestamp": timestamp,
-            "sign": md5(signed.encode(), usedforsecurity=False).hexdigest(),
-        }
+        sign = md5(signed.encode(), usedforsecurity=False).hexdigest()
+        body = {"appId": settings.app_number, "appKey": settings.app_key, "timestamp": timestamp, "sign": sign}
         answer = await self._auth.post_json("", body)
-        return self._judge.token(answer, lambda value: value.get("authToken"), _TOKEN_SECONDS)
+        return self._judge.token(answer, sign, lambda value: value.get("authToken"), _TOKEN_SECONDS)
 
     async def _deliver_list(self, items: Sequence[_Item], outcomes: list[SendOutcome]) -> None:
         """Save a message, and push it to lists of devices."""
         message = items[0].message
         judged = await self._call(SAVE_PATH, message.listed(), message.classification)
-        task = judged.value.get("taskId")
-        if isinstance(judged.outcome, Accepted) and isinstance(task, str) and task:
+        task = vendor_id_of(judged.value.get("taskId"))
+        if isinstance(judged.outcome, Accepted) and task:
             deliveries = [partial(self._deliver, part, outcomes, task) for part in parts(items)]
             await bounded(deliveries, _AT_ONCE)
             return
@@ -153,7 +149,7 @@ class VivoChannel:
         if len(items) < MIN_LIST:
             body = message.to(tokens[0])
             judged = await self._call(SINGLE_PATH, body, message.classification, tokens)
-            users, task = [judged.value.get("invalidUser")], _text(judged.value.get("taskId"))
+            users, task = [judged.value.get("invalidUser")], vendor_id_of(judged.value.get("taskId"))
         else:
             body = {
                 "appId": self._settings.app_number,
@@ -173,12 +169,13 @@ class VivoChannel:
         """The devices of a call that succeeded for the others."""
         refused: dict[str, SendOutcome] = {}
         for user in users:
-            status = str(user.get("status")) if isinstance(user, dict) else "0"
-            if status in ("0", "None"):
+            status = user.get("status") if isinstance(user, dict) else None
+            if status in (None, 0, "0"):
                 continue
+            code = code_of(status) or ""
             token = user.get("userid") or (tokens[0] if len(tokens) == 1 else "")
             if isinstance(token, str):
-                refused[token] = outcome_of(INVALID_USERS.get(status, UNLISTED), status[:40], "", self._clock)
+                refused[token] = outcome_of(INVALID_USERS.get(code, UNLISTED), code, "", self._clock)
         return refused
 
     async def _call(
@@ -231,10 +228,6 @@ def parts(items: Sequence[_Item]) -> list[Sequence[_Item]]:
     if len(items) % MAX_LIST == 1 and cuts:
         cuts[-1] -= 1
     return [items[start:end] for start, end in zip([0, *cuts], [*cuts, len(items)], strict=True)]
-
-
-def _text(value: Any) -> str:
-    return value[:128] if isinstance(value, str) else ""
 
 
 def open_channel(settings: VivoSettings, clock: Clock, *, seconds: float = 15.0) -> VivoChannel:
