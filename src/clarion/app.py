@@ -22,6 +22,9 @@ from clarion.delivery.maintenance import Maintenance
 from clarion.delivery.recalls import Recalls
 from clarion.delivery.reports import Reports
 from clarion.delivery.revocations import Revocations
+from clarion.delivery.sms.claims import Claims
+from clarion.delivery.sms.recorder import SmsRecorder
+from clarion.delivery.sms.supplements import Supplements
 from clarion.delivery.vendors.lines import Lines, VendorRecaller
 from clarion.delivery.vendors.recorder import Recorder
 from clarion.devices.reporting import DeviceReporting
@@ -29,7 +32,7 @@ from clarion.devices.service import DeviceService
 from clarion.failures import ConfigurationError, StoreUnavailable
 from clarion.foundation import Foundation, claim_data_directory
 from clarion.ids import IdGenerator
-from clarion.jobs import Jobs, background_jobs, broadcast_jobs, process_name, schedule_jobs, vendor_job
+from clarion.jobs import Jobs, background_jobs, broadcast_jobs, process_name, schedule_jobs, sms_job, vendor_job
 from clarion.link.gateway import StoreBackend
 from clarion.link.hub import Hub
 from clarion.link.limits import LinkLimits
@@ -95,6 +98,7 @@ class Server:
         self._application: Application | None = None
         self._claim: int | None = None
         self._lines: Lines | None = None
+        self._supplements: Supplements | None = None
         self._jobs = Jobs()
 
         self._writer = GroupWriter(foundation.database)
@@ -111,13 +115,12 @@ class Server:
             ConfigurationError: a port or the data directory is in use, or a file is missing.
             StoreUnavailable: the database cannot be reached.
         """
-        settings, clock, database = self._foundation.settings, self._foundation.clock, self._foundation.database
+        foundation, settings = self._foundation, self._foundation.settings
+        database, vault, clock = foundation.database, foundation.vault, foundation.clock
         self._claim = claim_data_directory(Path(settings.data_dir))
         ids = IdGenerator(clock, floor=await largest_id(database))
         await self._directory.refresh()
-        for at, hashes in await stored_nonces(database, clock.now_ms() - _NONCE_SECONDS * 1000):
-            for nonce_hash in hashes:
-                self._nonces.restore(nonce_hash, at)
+        await self._restore_nonces()
 
         journal = NonceJournal(self._writer, ids, clock)
         ledger = Ledger(self._directory, ids)
@@ -129,26 +132,28 @@ class Server:
         await broadcasts.open()
         inbox = Inbox(database, self._writer, ids, clock, ledger, [recalls, broadcasts.inbox])
         reports = Reports(self._writer, ids, clock, ledger, inbox, broadcasts.receipts)
+        ways = Ways(self._directory, ChannelSettingsService(database, vault, clock))
         lines = self._lines = Lines(
-            Ways(self._directory, ChannelSettingsService(database, self._foundation.vault, clock)),
+            ways,
             self._writer,
             Recorder(ledger, ids),
             self._hub,
             clock,
             self._owner,
         )
-        dispatcher = Dispatcher(self._hub, lines)
-        vault = self._foundation.vault
+        supplements = self._supplements = self._sms(ways, ids)
+        dispatcher = Dispatcher(self._hub, lines, supplements)
         devices = DeviceService(
             database, self._writer, vault, ids, clock, self._hub, Binder(ledger, self._directory)
         )
         templates = TemplateService(database, self._directory, ids, clock)
-        acceptance = Acceptance(ledger, self._directory, self._owner)
+        acceptance = Acceptance(ledger, self._directory, self._owner, settings.sms_supplement_seconds)
         launcher = Launcher(self._writer, acceptance, dispatcher, broadcasts, ids, clock)
         due = asyncio.Event()
         schedules = ScheduleService(database, self._writer, clock, due.set)
-        rules = Limits(settings.max_expired_seconds)
-        pushes = PushService(self._directory, templates, launcher, schedules, rules, clock)
+        pushes = PushService(
+            self._directory, templates, launcher, schedules, Limits(settings.max_expired_seconds), clock
+        )
         analytics = AnalyticsService(database, self._writer, clock)
         revocations = RevocationService(
             self._directory,
@@ -204,15 +209,13 @@ class Server:
                 self._link_address,
                 settings.body_timeout,
             )
-            checks = {"database": self._check_database, "writes": self._check_writes}
-            self._application = Application(rpc, calls, metrics if settings.metrics else None, checks)
-            limits = HttpLimits(
-                connections=settings.http_connections,
-                head_seconds=settings.head_timeout,
-                body_seconds=settings.body_timeout,
-                keep_alive_seconds=settings.keep_alive,
+            self._application = Application(
+                rpc,
+                calls,
+                metrics if settings.metrics else None,
+                {"database": self._check_database, "writes": self._check_writes},
             )
-            self.http = HttpServer(self._application, rpc, limits, clock)
+            self.http = HttpServer(self._application, rpc, self._http_limits, clock)
         backend = StoreBackend(self._directory, devices, inbox, reports, metrics)
         maintenance = Maintenance(database, self._writer, self._hub, clock, ledger, settings.retention_days)
         await self._listen(backend)
@@ -230,13 +233,13 @@ class Server:
                 self._callbacks(metrics),
             )
         )
-        if PartOfServer.WORKER in settings.roles:
-            self._jobs.start([vendor_job(lines)])
-        self._jobs.start(broadcast_jobs(broadcasts, works=PartOfServer.WORKER in settings.roles))
+        works = PartOfServer.WORKER in settings.roles
+        self._jobs.start(broadcast_jobs(broadcasts, works=works))
+        if works:
+            self._jobs.start([vendor_job(lines), sms_job(supplements)])
         if PartOfServer.SCHEDULER in settings.roles:
-            observe = metrics.observe_fire
             scheduler = Scheduler(
-                database, self._writer, launcher, self._directory, clock, self._owner, due, observe
+                database, self._writer, launcher, self._directory, clock, self._owner, due, metrics.observe_fire
             )
             self._jobs.start(schedule_jobs(scheduler, schedules, settings.retention_days))
 
@@ -252,6 +255,8 @@ class Server:
         await self._jobs.stop()
         if self._lines is not None:
             await self._lines.close(drain)
+        if self._supplements is not None:
+            await self._supplements.close(drain)
         await self._writer.drain()
         await self._foundation.database.close()
         if self._claim is not None:
@@ -270,6 +275,12 @@ class Server:
             host = _in_url(settings.link_host or settings.host)
             found["link"] = f"{'wss' if self._ssl else 'ws'}://{host}:{self.link.port}/link"
         return found
+
+    async def _restore_nonces(self) -> None:
+        since = self._foundation.clock.now_ms() - _NONCE_SECONDS * 1000
+        for at, hashes in await stored_nonces(self._foundation.database, since):
+            for nonce_hash in hashes:
+                self._nonces.restore(nonce_hash, at)
 
     async def _listen(self, backend: StoreBackend) -> None:
         settings = self._foundation.settings
@@ -298,6 +309,20 @@ class Server:
                 f"cannot listen: {error.strerror or error}. Is another server running? Choose other ports with "
                 "--port and --link-port (0 takes a free one)"
             ) from error
+
+    @property
+    def _http_limits(self) -> HttpLimits:
+        settings = self._foundation.settings
+        return HttpLimits(
+            connections=settings.http_connections,
+            head_seconds=settings.head_timeout,
+            body_seconds=settings.body_timeout,
+            keep_alive_seconds=settings.keep_alive,
+        )
+
+    def _sms(self, ways: Ways, ids: IdGenerator) -> Supplements:
+        database, clock = self._foundation.database, self._foundation.clock
+        return Supplements(database, ways, self._writer, Claims(ids), SmsRecorder(ids), clock, self._owner)
 
     def _callbacks(self, metrics: Metrics) -> Sender:
         # Here, because the library costs every command a tenth of a second to load.

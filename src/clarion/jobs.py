@@ -18,6 +18,7 @@ from clarion.clock import Clock
 from clarion.delivery.broadcasts.broadcaster import Broadcasts
 from clarion.delivery.maintenance import STEP_ROWS, Maintenance
 from clarion.delivery.recalls import Recalls
+from clarion.delivery.sms.supplements import Supplements
 from clarion.delivery.vendors.lines import Lines
 from clarion.failures import StoreUnavailable
 from clarion.link.hub import Hub
@@ -235,6 +236,11 @@ def broadcast_jobs(broadcasts: Broadcasts, *, works: bool) -> list[Job]:
 def vendor_job(lines: Lines) -> Job:
     """Fetches what is due for vendors; what was just pushed comes to them straight from memory."""
     return Job("vendors", 1.0, lines.refill)
+
+
+def sms_job(supplements: Supplements) -> Job:
+    """Sends the SMS that supplement pushes."""
+    return Job("sms", 0.0, supplements.turn)  # which waits by itself
 
 
 def schedule_jobs(scheduler: Scheduler, schedules: ScheduleService, retention_days: int) -> list[Job]:

@@ -70,6 +70,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         body_timeout: time a client has to send a request's body, or to take a byte of its answer, s.
         keep_alive: how long an idle API connection is kept, s.
         drain_seconds: how long a stop waits for work in hand, s.
+        sms_supplement_seconds: how long a push with `SmsStrategy` 1 has to reach a device before an SMS is sent.
         callback_timeout: most time of a call of an app's server, s.
         callback_hours: how long an event that an app's server does not take is kept, hours.
         callback_ca_file: PEM certificates that app servers may have besides those the system trusts.
@@ -101,6 +102,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     body_timeout: Positive = 20
     keep_alive: Positive = 65
     drain_seconds: Positive = 10
+    sms_supplement_seconds: Positive = 30
     callback_timeout: Positive = 10
     callback_hours: Positive = 72
     callback_ca_file: str = ""

@@ -25,6 +25,9 @@ from clarion.delivery.maintenance import Maintenance
 from clarion.delivery.recalls import Recalls
 from clarion.delivery.reports import Reports
 from clarion.delivery.revocations import Revocations
+from clarion.delivery.sms.claims import Claims
+from clarion.delivery.sms.recorder import SmsRecorder
+from clarion.delivery.sms.supplements import Supplements
 from clarion.delivery.trace import Trace, trace
 from clarion.delivery.vendors.lines import Lines
 from clarion.delivery.vendors.recorder import Recorder
@@ -115,7 +118,10 @@ class System:
         self.templates = TemplateService(database, self.directory, self.ids, clock)
         recorder = Recorder(self.ledger, self.ids)
         self.lines = Lines(self.channels, self.writer, recorder, self.connections, clock, self.owner)
-        dispatcher = Dispatcher(self.connections, self.lines)
+        self.supplements = Supplements(
+            database, self.channels, self.writer, Claims(self.ids), SmsRecorder(self.ids), clock, self.owner
+        )
+        dispatcher = Dispatcher(self.connections, self.lines, self.supplements)
         self.launcher = Launcher(self.writer, self.acceptance, dispatcher, self.broadcasts, self.ids, clock)
         self.due = asyncio.Event()
         self.schedules = ScheduleService(database, self.writer, clock, self.due.set)
@@ -183,6 +189,7 @@ class System:
         seconds: int = 3600,
         title: str = "title",
         notify_type: str | None = None,
+        **more: Any,
     ) -> PushReceipt:
         form = SimpleForm(
             app_id="app",
@@ -194,6 +201,7 @@ class System:
             content="content",
             target_msgkey=json.dumps(keys),
             notify_type=notify_type,
+            **more,
         )
         return await self.pushes.push_simple(form, "request")
 

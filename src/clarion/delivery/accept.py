@@ -19,6 +19,8 @@ from clarion.delivery.broadcasts.model import Announcement
 from clarion.delivery.ledger import Count, Figure, Ledger
 from clarion.delivery.routing import LINK, Reachable, Routes, way_to
 from clarion.delivery.series import series_code
+from clarion.delivery.sms.owed import OwedSms, owe
+from clarion.delivery.sms.rules import SmsStrategy, due_at
 from clarion.delivery.states import MessageStatus
 from clarion.ids import id_time_ms
 from clarion.store.database import Transaction
@@ -87,6 +89,7 @@ class NewTask(NamedTuple):
         scheduled: whether a schedule brought it; a (target, msgKey) of its own each time it is due.
         link_only: whether vendors must not be used (`NotifyType` is `transparent`).
         announcement: what makes it a broadcast; it has no messages then.
+        sms: when an SMS goes with it.
     """
 
     task: int
@@ -105,6 +108,7 @@ class NewTask(NamedTuple):
     scheduled: bool = False
     link_only: bool = False
     announcement: Announcement | None = None
+    sms: SmsStrategy = SmsStrategy.NONE
 
 
 class Planned(NamedTuple):
@@ -228,9 +232,11 @@ class Acceptance:
         ledger: counts their messages.
         routes: the vendor channels that apps have set up.
         owner: this process, which leases the deliveries through vendors that it writes.
+        sms_seconds: how long a push has to reach a device before an SMS takes its place.
     """
 
-    def __init__(self, ledger: Ledger, routes: Routes, owner: str) -> None:
+    def __init__(self, ledger: Ledger, routes: Routes, owner: str, sms_seconds: float = 30.0) -> None:
+        self._sms_window = int(sms_seconds * 1000)
         self._ledger = ledger
         self._routes = routes
         self._owner = owner
@@ -242,7 +248,7 @@ class Acceptance:
         answers = {task.task: task.answer for task in batch}
         results: list[Accepted] = []
         counts: list[Count] = []
-        task_rows, delivery_rows = [], []
+        task_rows, delivery_rows, sms = [], [], []
         for task in batch:
             result = Accepted(task.answer, leased_until=task.created_at + LEASE_MS)
             configured = self._routes.channels(task.app)
@@ -266,11 +272,19 @@ class Acceptance:
             if fresh:
                 result.answer = task.answer
                 task_rows.append(task_row(task))
+                if task.sms:
+                    sms += [self._sms(task, message, _devices(resolved, task, message)) for message in fresh]
             results.append(result)
         await transaction.insert(INSERT_TASKS, task_rows)
         await transaction.insert(_INSERT_DELIVERIES, delivery_rows)
+        if sms:
+            await owe(transaction, sms)
         await self._ledger.count(transaction, counts, batch[-1].created_at)
         return results
+
+    def _sms(self, task: NewTask, message: NewMessage, found: Sequence[Reachable]) -> OwedSms:
+        at = due_at(task.sms, task.created_at, task.expires_at, self._sms_window, reachable=bool(found))
+        return OwedSms(message.message, task.app, at, task.sms)
 
     def _delivery_row(self, device: int, message: int, task: NewTask, way: str) -> tuple[object, ...]:
         if way == LINK:

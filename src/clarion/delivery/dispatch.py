@@ -26,17 +26,29 @@ class VendorLines(Protocol):
         ...
 
 
+class SmsSender(Protocol):
+    """Sends the SMS that are owed; `delivery.sms.supplements` provides it."""
+
+    def wake(self) -> None:
+        """An SMS was committed that may be due at once. Must not block."""
+        ...
+
+
 class Dispatcher:
     """Sends planned messages to the devices that are connected, and to vendors.
 
     Args:
         connections: the connected devices.
         lines: the ways to vendors; None where there are none.
+        sms: sends SMS; None where there are none.
     """
 
-    def __init__(self, connections: Connections, lines: VendorLines | None = None) -> None:
+    def __init__(
+        self, connections: Connections, lines: VendorLines | None = None, sms: SmsSender | None = None
+    ) -> None:
         self._connections = connections
         self._lines = lines
+        self._sms = sms
 
     def dispatch(self, task: NewTask, content: PushContent, accepted: Accepted) -> int:
         """Hand each planned message over; how many went to connected devices. Never blocks."""
@@ -53,6 +65,8 @@ class Dispatcher:
         if self._lines is not None:
             for channel, envelopes in vendors.items():
                 self._lines.offer(task.app, channel, PushKind(task.kind), envelopes, accepted.leased_until)
+        if task.sms and self._sms is not None:
+            self._sms.wake()
         return handed
 
 

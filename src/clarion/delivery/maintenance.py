@@ -50,7 +50,11 @@ _EXPIRE = Query(
     lists=("overdue",),
 )
 _TRACED = Query(
-    lambda terms: select(hops.c.message).where(terms.any_of(hops.c.message, "unbound")).distinct(),
+    lambda terms: (
+        select(hops.c.message)
+        .where(terms.any_of(hops.c.message, "unbound"), hops.c.stage != Stage.SMS.value)
+        .distinct()
+    ),
     lists=("unbound",),
 )
 _WALK = Query(

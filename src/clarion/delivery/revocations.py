@@ -15,6 +15,7 @@ from clarion.delivery.connections import Connections
 from clarion.delivery.hops import Hop, write_hops
 from clarion.delivery.ledger import Event, EventKind, Ledger
 from clarion.delivery.recalls import Held, Recall, Recalls
+from clarion.delivery.sms.owed import cancel
 from clarion.delivery.states import MessageStatus, Outcome, Stage
 from clarion.ids import IdGenerator
 from clarion.store.database import Transaction
@@ -223,6 +224,7 @@ class Revocations:
         copies = [copy for pair, copy in holders.vendors.items() if pair not in holders.settled]
         missed = held(owed - holders.link - holders.vendors.keys())
         await self._note(transaction, step, withdrawn, missed)
+        await self._cancel_sms(transaction, step, ids)
         return Revoked(len(withdrawn), recalls, copies, missed)
 
     async def _note(
@@ -238,6 +240,12 @@ class Revocations:
         events = [Event(step.app, message, None, EventKind.STATUS, step.at) for message in sorted(withdrawn)]
         await write_hops(transaction, trace)
         await self._ledger.tell(transaction, events)
+
+    async def _cancel_sms(self, transaction: Transaction, step: _Step, ids: Sequence[int]) -> None:
+        cancelled = await cancel(transaction, ids)
+        if cancelled:
+            trace = [Hop(it, self._ids.next(), step.at, None, Stage.SMS, Outcome.REVOKED) for it in cancelled]
+            await write_hops(transaction, trace)
 
     async def _look_again(self, transaction: Transaction, batch: Sequence[_SecondLook]) -> list[list[Recall]]:
         return [await self._look(transaction, look) for look in batch]

@@ -12,6 +12,7 @@ from clarion.clock import Clock
 from clarion.delivery.accept import DEVICE_TYPES, TargetType
 from clarion.delivery.broadcasts.history import History, history
 from clarion.delivery.routing import LINK
+from clarion.delivery.sms.owed import owed_sms
 from clarion.delivery.states import OPEN, OUTCOMES, MessageStatus, Outcome, Stage
 from clarion.store.database import Database, Row, Transaction
 from clarion.store.queries import Query
@@ -118,28 +119,32 @@ async def trace(database: Database, clock: Clock, app: int, target: str, msg_key
 
     now = clock.now_ms()
 
-    async def work(transaction: Transaction) -> tuple[Row, Sequence[Row], Outcome | None] | History | None:
+    async def work(
+        transaction: Transaction,
+    ) -> tuple[Row, Sequence[Row], Outcome | None, Row | None] | History | None:
         found = await transaction.fetch_one(_MESSAGE, app=app, target=target, msg_key=msg_key)
         if found is None:
             return await history(transaction, app, target, msg_key, now)
         steps = await transaction.fetch(_HOPS, message=found[0])
         planned = None
-        if not steps:
+        if all(stage == Stage.SMS.value for _, stage, *_ in steps):
             planned = await _planned(transaction, app, target, *found[:3])
-        return found, steps, planned
+        return found, steps, planned, await owed_sms(transaction, found[0])
 
     rows = await database.read(work)
     if rows is None:
         return None
     if isinstance(rows, History):
         return _of_broadcast(rows, target, msg_key)
-    (message, _, status, expires_at, task, name, created_at), hop_rows, planned = rows
+    (message, _, status, expires_at, task, name, created_at), hop_rows, planned, sms = rows
     current = MessageStatus(status)
     if current in OPEN and expires_at <= now:
         current = MessageStatus.MSG_EXPIRED
     steps = [_hop(created_at, Stage.ACCEPTED, Outcome.ON_DISK)]
     if planned is not None:
         steps.append(_hop(created_at, Stage.PLANNED, planned))
+    if sms is not None and sms[1] == 0:
+        steps.append(_hop(created_at, Stage.SMS, Outcome.SMS_QUEUED if sms[0] <= now else Outcome.SMS_WAITING))
     steps += _read_hops(hop_rows)
     if current is MessageStatus.MSG_EXPIRED:
         steps.append(_hop(expires_at, Stage.EXPIRED, Outcome.TOO_LATE))

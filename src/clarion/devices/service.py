@@ -30,6 +30,7 @@ from clarion.store.gates import pass_alone
 from clarion.store.group import GroupWriter
 from clarion.store.queries import Insert, Query
 from clarion.store.schema import devices
+from clarion.store.schema_vendors import phones
 from clarion.vault import Vault
 
 
@@ -133,6 +134,9 @@ _CLEAR_USER = Query(
     .values(user_id=None, phone=None, unbound_at=bindparam("at"), broadcasts_seen=0, updated_at=bindparam("at"))
     .where(devices.c.device == bindparam("id"))
 )
+_SET_PHONE = Insert(
+    phones, ("app", "user_id", "number"), on_conflict="(app, user_id) DO UPDATE SET number = excluded.number"
+)
 _SET_VENDOR = Query(
     update(devices)
     .values(
@@ -208,7 +212,8 @@ class DeviceService:
     async def bind(self, app: int, token: str, user_id: str, platform: Platform, phone: str | None = None) -> None:
         """Make `user_id` the device's user; what waits for the user is delivered to it.
 
-        Without a phone number, the one that the same user bound with before stays.
+        Without a phone number, the one that the same user bound with before stays. It is the user's, on whichever
+        device, and outlives the binding: who has logged out may be sent a one-time password by SMS.
 
         A token that this server did not issue (an APNs token, or one of the service that Clarion took over from)
         makes a device that only vendor channels can reach.
@@ -296,6 +301,8 @@ class DeviceService:
         if found.user_id is not None and found.user_id != bind.user_id:
             await detach(transaction, app, found.user_id, device.device, bind.hop, now)
         await transaction.execute(_SET_USER, id=device.device, user=bind.user_id, number=bind.phone, at=now)
+        if bind.phone is not None:
+            await transaction.insert(_SET_PHONE, [(app, bind.user_id, bind.phone)])
         await self._binder.attach_user(transaction, app, bind.user_id, device, bind.hop, now)
         return device.device
 

@@ -10,6 +10,7 @@ from clarion.channels.message import LINK_ONLY, PushContent, encode_content
 from clarion.delivery.accept import NewMessage, NewTask, TargetType
 from clarion.delivery.broadcasts.model import Announcement
 from clarion.delivery.series import PushKind
+from clarion.delivery.sms.rules import SmsStrategy
 from clarion.ids import IdGenerator
 
 
@@ -57,7 +58,7 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
             created_at: ms; the validity begins here.
             scheduled: whether a schedule brought it.
         """
-        contents = [encode_content(content) for content in self.contents]
+        contents, first = [encode_content(content) for content in self.contents], self.contents[0]
         own = contents if self.kind is PushKind.MULTIPLE else [None] * len(self.targets)
         messages = [
             NewMessage(ids.next(), target.target, target.msg_key, content)
@@ -79,6 +80,7 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
             template=self.template,
             template_name=self.template_name,
             scheduled=scheduled,
-            link_only=self.contents[0].notify_type == LINK_ONLY,
+            link_only=first.notify_type == LINK_ONLY,
             announcement=self.announcement,
+            sms=SmsStrategy(first.sms.strategy) if first.sms else SmsStrategy.NONE,
         )

@@ -42,9 +42,7 @@ _CANCEL = Query(
     lists=("messages",),
 )
 _OWED = Query(
-    select(supplements.c.due_at, supplements.c.strategy, supplements.c.attempts).where(
-        supplements.c.message == bindparam("message")
-    )
+    select(supplements.c.due_at, supplements.c.attempts).where(supplements.c.message == bindparam("message"))
 )
 
 
@@ -63,6 +61,6 @@ async def cancel(transaction: Transaction, messages: Sequence[int]) -> list[int]
     return [message for (message,) in await transaction.fetch(_CANCEL, messages=messages)]
 
 
-async def owed(transaction: Transaction, message: int) -> Row | None:
-    """When the SMS of a message is due (ms), its strategy and how often it was tried; None if none is owed."""
+async def owed_sms(transaction: Transaction, message: int) -> Row | None:
+    """When the SMS of a message is due (ms), and how often it was tried; None if none is owed."""
     return await transaction.fetch_one(_OWED, message=message)
