@@ -28,6 +28,7 @@ from clarion.cli.context import (
     settings_of,
     with_foundation,
 )
+from clarion.delivery.vendors.quota import NoticeKind
 from clarion.foundation import Foundation
 from clarion.settings import Settings
 from clarion.tenants.channels import ChannelEntry, ChannelSettingsService, days_left
@@ -105,13 +106,17 @@ def list_channels(
         print_json([_entry_fields(entry) for entry in entries])
         return
     print_table(
-        ("CHANNEL", "STATE", "CHANGED", "FINGERPRINT"),
+        ("CHANNEL", "STATE", "TODAY", "CHANGED", "FINGERPRINT"),
         [
-            (entry.label, "on" if entry.enabled else "disabled", _moment(entry.updated_at), entry.fingerprint)
+            (entry.label, _state(entry), f"{entry.targets:,}", _moment(entry.updated_at), entry.fingerprint)
             for entry in entries
         ],
         "There is no channel yet: clarion channel set --app-id A --workspace-id W CHANNEL --file FILE",
     )
+    for entry in entries:
+        for notice in entry.notices:
+            until = f" until {_moment(notice.until)} UTC" if notice.kind is NoticeKind.PAUSED else ""
+            _warn(f"{entry.label} {notice.kind.value.replace('_', ' ')}{until}: {notice.code} {notice.reason}")
 
 
 @commands.command("check")
@@ -259,7 +264,18 @@ def _entry_fields(entry: ChannelEntry) -> dict[str, Any]:
         "createdAt": entry.created_at,
         "updatedAt": entry.updated_at,
         "fingerprint": entry.fingerprint,
+        "targetsToday": entry.targets,
+        "notices": [
+            {"kind": each.kind.value, "until": each.until, "code": each.code, "text": each.reason}
+            for each in entry.notices
+        ],
     }
+
+
+def _state(entry: ChannelEntry) -> str:
+    if not entry.enabled:
+        return "disabled"
+    return "paused" if any(each.kind is NoticeKind.PAUSED for each in entry.notices) else "on"
 
 
 def _check_fields(check: Check) -> dict[str, Any]:

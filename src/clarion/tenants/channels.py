@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from sqlalchemy import bindparam, delete, select, update
@@ -14,6 +14,7 @@ from clarion.channels.base import Check, VendorChannel
 from clarion.channels.files import Terms
 from clarion.channels.opening import WrongSettings
 from clarion.clock import Clock
+from clarion.delivery.vendors.quota import Notice, Standing, standing
 from clarion.store.database import Database, Row, Transaction
 from clarion.store.queries import Insert, Query
 from clarion.store.schema import apps, channels
@@ -63,6 +64,8 @@ class ChannelEntry:
             whether two installations have the same one.
         created_at: when it was set first, ms.
         updated_at: when it was changed last, ms.
+        targets: how many targets the vendor took today, or may have taken.
+        notices: what a server has to say of it now.
     """
 
     label: str
@@ -70,6 +73,8 @@ class ChannelEntry:
     fingerprint: str
     created_at: int
     updated_at: int
+    targets: int = 0
+    notices: Sequence[Notice] = ()
 
 
 class ChannelSettingsService:
@@ -127,10 +132,11 @@ class ChannelSettingsService:
             ConfigurationError: the master key is another one.
         """
 
-        async def work(transaction: Transaction) -> Sequence[Row]:
-            return await transaction.fetch(_LIST, app=app)
+        async def work(transaction: Transaction) -> tuple[Sequence[Row], Mapping[str, Standing]]:
+            return await transaction.fetch(_LIST, app=app), await standing(transaction, app, self._clock.now_ms())
 
-        return [self._entry(app, row) for row in await self._database.read(work)]
+        rows, standings = await self._database.read(work)
+        return [self._entry(app, row, standings.get(row[0])) for row in rows]
 
     async def set_enabled(self, app: int, label: str, *, enabled: bool) -> None:
         """Let no more messages go through a channel, or let them again.
@@ -215,10 +221,11 @@ class ChannelSettingsService:
 
         await self._database.write(work)
 
-    def _entry(self, app: int, row: Row) -> ChannelEntry:
+    def _entry(self, app: int, row: Row, known: Standing | None) -> ChannelEntry:
         label, sealed, enabled, created_at, updated_at = row
         settings = self._vault.open(bytes(sealed), channel_context(app, label))
-        return ChannelEntry(label, bool(enabled), _fingerprint(settings), created_at, updated_at)
+        entry = ChannelEntry(label, bool(enabled), _fingerprint(settings), created_at, updated_at)
+        return entry if known is None else replace(entry, targets=known.targets, notices=known.notices)
 
 
 def days_left(check: Check, now_ms: int) -> int | None:
