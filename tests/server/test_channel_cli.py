@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +19,7 @@ import pytest
 from clarion.channels.base import Check
 from clarion.channels.sms import SmsChannel
 from clarion.cli import main
+from clarion.delivery.vendors.quota import vendor_day
 from clarion.simulators.hall import Hall
 
 APP = ("--app-id", "A", "--workspace-id", "w")
@@ -95,6 +98,24 @@ def secret_of(file: Path) -> str:
 
 def changed(file: Path, **members: Any) -> str:
     return str(written(file.with_name("changed.json"), {**json.loads(file.read_text()), **members}))
+
+
+def test_a_pause_and_today_s_targets_are_in_the_list(clarion: Clarion, file: Path, tmp_path: Path) -> None:
+    clarion("channel", "set", *APP, "sms", "--file", str(file), "--no-check")
+    with closing(sqlite3.connect(tmp_path / "data" / "clarion.db")) as database:
+        ((app, revision),) = database.execute("SELECT app, revision FROM channels").fetchall()
+        until, day = 4_102_444_800_000, vendor_day(time.time_ns() // 1_000_000)
+        noted = (app, "sms", "paused", revision, until, "isv.DAY_LIMIT_CONTROL", "the day's limit")
+        database.execute("INSERT INTO channel_notices VALUES (?, ?, ?, ?, ?, ?, ?)", noted)
+        database.execute("INSERT INTO channel_days VALUES (?, ?, ?, ?)", (app, "sms", day, 12_345))
+        database.commit()
+    (entry,) = clarion("channel", "list", *APP, "--json").json
+    assert entry["targetsToday"] == 12_345
+    notice = {"kind": "paused", "until": until, "code": "isv.DAY_LIMIT_CONTROL", "text": "the day's limit"}
+    assert entry["notices"] == [notice]
+    listed = clarion("channel", "list", *APP)
+    assert "12,345" in listed.out
+    assert "sms paused until 2100-01-01 00:00 UTC: isv.DAY_LIMIT_CONTROL the day's limit" in listed.err
 
 
 def test_from_birth_to_death(clarion: Clarion, file: Path) -> None:

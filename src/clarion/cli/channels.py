@@ -103,7 +103,7 @@ def list_channels(
 
     entries = _run(settings_of(data_dir, config), app_id, workspace_id, work)
     if json:
-        print_json([_entry_fields(entry) for entry in entries])
+        print_json([_entry_fields(entry) | _standing_fields(entry) for entry in entries])
         return
     print_table(
         ("CHANNEL", "STATE", "TODAY", "CHANGED", "FINGERPRINT"),
@@ -264,6 +264,11 @@ def _entry_fields(entry: ChannelEntry) -> dict[str, Any]:
         "createdAt": entry.created_at,
         "updatedAt": entry.updated_at,
         "fingerprint": entry.fingerprint,
+    }
+
+
+def _standing_fields(entry: ChannelEntry) -> dict[str, Any]:
+    return {
         "targetsToday": entry.targets,
         "notices": [
             {"kind": each.kind.value, "until": each.until, "code": each.code, "text": each.reason}
