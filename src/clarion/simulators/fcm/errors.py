@@ -57,6 +57,12 @@ KINDS = {
         403, "PERMISSION_DENIED", "Permission 'cloudmessaging.messages.create' denied on resource.", fcm=False
     ),
     "NOT_FOUND": Kind(404, "NOT_FOUND", "Requested entity was not found.", fcm=False),
+    "RESOURCE_EXHAUSTED": Kind(
+        429, "RESOURCE_EXHAUSTED", "Resource has been exhausted (e.g. check quota).", fcm=False
+    ),
+    "DEADLINE_EXCEEDED": Kind(
+        504, "DEADLINE_EXCEEDED", "Deadline expired before operation could complete.", fcm=False
+    ),
 }
 """By the code that faults use: FCM's own, and those of Google's front door, which has no `FcmError`."""
 

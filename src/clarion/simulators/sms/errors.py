@@ -50,6 +50,7 @@ GATEWAY = {
     "Throttling.User": GatewayError(400, "Request was denied due to user flow control."),
     "ServiceUnavailable": GatewayError(503, "The request has failed due to a temporary failure of the server."),
     "InternalError": GatewayError(500, "The request processing has failed due to some unknown error."),
+    "Forbidden.RAM": GatewayError(403, "User not authorized to operate on the specified resource."),
     "NoPermission": GatewayError(403, "User not authorized to operate on the specified resource."),
 }
 
