@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -96,6 +97,9 @@ def test_since_when_a_token_is_not_good(said: object, since: int | None) -> None
     found = of(answered(410, "Unregistered", timestamp=said))
     assert isinstance(found, InvalidToken)
     assert found.since == since
+    assert of(answered(410, "NeverHeardOf", timestamp=said)) == replace(
+        found, code="NeverHeardOf", text="the token is not good any more"
+    )
 
 
 @pytest.mark.parametrize(
@@ -139,6 +143,7 @@ def test_a_reason_of_tomorrow_is_known_by_its_status(status: int, kind: type[Sen
         (400, ConfigError),
         (403, ConfigError),
         (404, ConfigError),
+        (410, ConfigError),
         (429, RateLimited),
         (502, Retry),
     ],

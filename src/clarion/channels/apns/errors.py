@@ -104,8 +104,7 @@ def outcome(answer: Answer, vendor_id: str, clock: Clock) -> SendOutcome:
     found = outcome_of(row, reason, "", clock)
     match found:
         case InvalidToken() if answer.status == 410:
-            since = http.json().get("timestamp")
-            found = replace(found, since=since if isinstance(since, int) and since > 0 else None)
+            found = replace(found, since=_since(answer))
         case Retry():
             found = replace(found, after=wait)
         case RateLimited():
@@ -114,11 +113,17 @@ def outcome(answer: Answer, vendor_id: str, clock: Clock) -> SendOutcome:
     return found
 
 
+def _since(answer: Answer) -> int | None:
+    """Since when (ms) Apple knows that a token is not good."""
+    since = as_http(answer).json().get("timestamp")
+    return since if isinstance(since, int) and since > 0 else None
+
+
 def _unlisted(answer: Answer, reason: str, clock: Clock) -> SendOutcome:
     """A reason that is newer than the table, or an answer that is not Apple's: by its status."""
     match answer.status:
-        case 410:
-            return InvalidToken(None, reason or "410", "the token is not good any more")
+        case 410 if reason:
+            return InvalidToken(_since(answer), reason, "the token is not good any more")
         case 400 | 404 | 405 if reason:
             return outcome_of(VendorCode(Treatment.PAYLOAD_ERROR, "Apple does not take it"), reason, "", clock)
         case 408:
