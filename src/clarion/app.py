@@ -25,6 +25,8 @@ from clarion.delivery.revocations import Revocations
 from clarion.delivery.sms.claims import Claims
 from clarion.delivery.sms.recorder import SmsRecorder
 from clarion.delivery.sms.supplements import Supplements
+from clarion.delivery.vendors.arrivals import Arrivals
+from clarion.delivery.vendors.intake import Intake
 from clarion.delivery.vendors.lines import Lines, VendorRecaller
 from clarion.delivery.vendors.recorder import Recorder
 from clarion.devices.reporting import DeviceReporting
@@ -52,6 +54,7 @@ from clarion.openapi.throttle import Throttle
 from clarion.pushes.launch import Launcher
 from clarion.pushes.rules import Limits
 from clarion.pushes.service import PushService
+from clarion.receipts.desk import Desk
 from clarion.revocation.service import RevocationService
 from clarion.schedules.scheduler import Scheduler
 from clarion.schedules.service import ScheduleService
@@ -60,7 +63,7 @@ from clarion.store.facts import answers, largest_id
 from clarion.store.group import GroupWriter
 from clarion.store.nonces import NonceJournal, stored_nonces
 from clarion.templates.service import TemplateService
-from clarion.tenants.channels import ChannelSettingsService
+from clarion.tenants.receipts import Recipients
 from clarion.tenants.ways import Ways
 from clarion.web.application import Application
 from clarion.web.device_calls import DeviceCalls, LinkAddress
@@ -68,6 +71,7 @@ from clarion.web.device_reports import DeviceReports
 from clarion.web.protocol import HttpLimits
 from clarion.web.server import HttpServer
 from clarion.web.tls import server_tls
+from clarion.web.vendor_receipts import VendorReceipts
 
 log = structlog.get_logger(__name__)
 
@@ -132,7 +136,7 @@ class Server:
         await broadcasts.open()
         inbox = Inbox(database, self._writer, ids, clock, ledger, [recalls, broadcasts.inbox])
         reports = Reports(self._writer, ids, clock, ledger, inbox, broadcasts.receipts)
-        ways = Ways(self._directory, ChannelSettingsService(database, vault, clock))
+        ways = Ways(self._directory, self._foundation.channels)
         lines = self._lines = Lines(
             ways,
             self._writer,
@@ -212,6 +216,7 @@ class Server:
             self._application = Application(
                 rpc,
                 calls,
+                VendorReceipts(self._receipt_desk(ledger, ids, metrics), settings.body_timeout),
                 metrics if settings.metrics else None,
                 {"database": self._check_database, "writes": self._check_writes},
             )
@@ -323,6 +328,12 @@ class Server:
     def _sms(self, ways: Ways, ids: IdGenerator) -> Supplements:
         database, clock = self._foundation.database, self._foundation.clock
         return Supplements(database, ways, self._writer, Claims(ids), SmsRecorder(ids), clock, self._owner)
+
+    def _receipt_desk(self, ledger: Ledger, ids: IdGenerator, metrics: Metrics) -> Desk:
+        foundation = self._foundation
+        recipients = Recipients(foundation.receipt_addresses, self._directory, foundation.channels)
+        intake = Intake(self._writer, Arrivals(ledger, ids), foundation.clock)
+        return Desk(recipients, intake, foundation.clock, metrics)
 
     def _callbacks(self, metrics: Metrics) -> Sender:
         # Here, because the library costs every command a tenth of a second to load.

@@ -14,6 +14,7 @@ from clarion.store.database import Database
 from clarion.store.opening import open_database
 from clarion.tenants.channels import ChannelSettingsService
 from clarion.tenants.directory import Directory
+from clarion.tenants.receipts import ReceiptAddresses
 from clarion.tenants.service import TenantService, installation_secrets
 from clarion.vault import Vault, load_master_key
 
@@ -38,7 +39,12 @@ class Foundation:
     @property
     def channels(self) -> ChannelSettingsService:
         """Changes to the vendor channels of apps."""
-        return ChannelSettingsService(self.database, self.vault, self.clock)
+        return ChannelSettingsService(self.database, self.vault, self.clock, self.receipt_addresses.url)
+
+    @property
+    def receipt_addresses(self) -> ReceiptAddresses:
+        """Where vendors send their receipts."""
+        return ReceiptAddresses(self.nonce_key, self.settings.public_url)
 
     @property
     def directory(self) -> Directory:

@@ -22,6 +22,7 @@ from clarion.failures import ConfigurationError
 PREFIX = "CLARION_"
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Positive = Annotated[int, Meta(ge=1)]
+PublicUrl = Annotated[str, Meta(pattern=r"^(https?://[^\s/?#@]+[^\s?#]*)?$", max_length=2048)]
 Rate = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 
@@ -55,6 +56,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         port: the API port; 0 takes a free one.
         link_host: address of the link port; empty for the same as `host`.
         link_port: port of the device link; 0 takes a free one.
+        public_url: `https://host[:port][/prefix]` at which vendors reach the API port, for receipts; empty if they
+            cannot.
         public_link_url: what registering devices are told to connect to; empty derives it from the request.
         roles: what this process does.
         tls_cert_file: PEM certificate chain for both ports; empty for plain TCP (behind a proxy).
@@ -87,6 +90,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     port: Port = 8080
     link_host: str = ""
     link_port: Port = 8081
+    public_url: PublicUrl = ""
     public_link_url: str = ""
     roles: tuple[PartOfServer, ...] = tuple(PartOfServer)
     tls_cert_file: str = ""

@@ -123,6 +123,24 @@ class Metrics:
             buckets=_BUCKETS,
         )
 
+        self._callbacks = Counter(
+            "clarion_receipt_callbacks", "Calls of vendors with receipts", ("outcome",), registry=self.registry
+        )
+        self._receipts = Counter(
+            "clarion_receipts",
+            "Vendors' receipts of messages, by what they tell",
+            ("channel", "outcome"),
+            registry=self.registry,
+        )
+
+    def observe_callback(self, outcome: str, count: int = 1) -> None:
+        """Count a vendor's call with receipts; 0 begins the series."""
+        self._callbacks.labels(outcome).inc(count)
+
+    def observe_receipts(self, channel: str, outcome: str, count: int) -> None:
+        """Count a vendor's receipts; 0 begins the series."""
+        self._receipts.labels(channel, outcome).inc(count)
+
     def observe_fire(self, outcome: str, late: float) -> None:
         """Count one time at which a schedule was due.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from typing import Any
 
 from sqlalchemy import bindparam, delete, select, update
 
@@ -78,9 +79,23 @@ class ChannelEntry:
 
 
 class ChannelSettingsService:
-    """Changes to the channels of apps; running servers notice them within a second."""
+    """Changes to the channels of apps; running servers notice them within a second.
 
-    def __init__(self, database: Database, vault: Vault, clock: Clock) -> None:
+    Args:
+        database: where they are kept.
+        vault: seals their settings.
+        clock: time.
+        receipt_url: the address for the receipts of an app's channel that its messages tell the vendor.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        vault: Vault,
+        clock: Clock,
+        receipt_url: Callable[[int, str], str] = lambda app, label: "",  # noqa: ARG005
+    ) -> None:
+        self._receipt_url = receipt_url
         self._database = database
         self._vault = vault
         self._clock = clock
@@ -162,7 +177,18 @@ class ChannelSettingsService:
             WrongSettings: this version does not understand the channel file, or a file that it names is gone.
             ConfigurationError: the master key is another one.
         """
-        return opening.open_channel(label, await self._settings(app, label), self._clock)
+        url = self._receipt_url(app, label)
+        return opening.open_channel(label, await self._settings(app, label), self._clock, url)
+
+    async def parsed(self, app: int, label: str) -> Any:
+        """The settings of a channel, also of a disabled one, in the vendor's own type.
+
+        Raises:
+            NotThere: the app has no such channel.
+            WrongSettings: this version does not understand the channel file.
+            ConfigurationError: the master key is another one.
+        """
+        return opening.parse(label, await self._settings(app, label))
 
     async def terms(self, app: int, label: str) -> Terms:
         """How much the vendor may be sent, as the channel file says. Raises what `open` does."""

@@ -27,15 +27,21 @@ class Application:
     Args:
         rpc: answers `/`.
         device_calls: answers `/device/…`.
+        receipts: answers `/receipts/…`.
         metrics: shown at `/metrics`; None hides them.
         checks: parts that `/readyz` looks at, by name.
     """
 
     def __init__(
-        self, rpc: AsgiApp, device_calls: AsgiApp, metrics: Metrics | None, checks: Mapping[str, Check]
+        self,
+        rpc: AsgiApp,
+        device_calls: AsgiApp,
+        receipts: AsgiApp,
+        metrics: Metrics | None,
+        checks: Mapping[str, Check],
     ) -> None:
         self._rpc = rpc
-        self._device_calls = device_calls
+        self._below = {"device": device_calls, "receipts": receipts}
         self._metrics = metrics
         self._checks = checks
         self._paths: dict[str, AsgiApp] = {
@@ -56,7 +62,7 @@ class Application:
             await app(scope, receive, send)
             return
         if app is None:
-            app = self._device_calls if path.startswith("/device/") else self._not_found
+            app = self._below.get(path[1:].partition("/")[0], self._not_found)
         try:
             await app(scope, receive, send)
         except StoreUnavailable:
@@ -64,7 +70,8 @@ class Application:
         except ConnectionError:
             return
         except Exception:
-            log.exception("request_failed", path=path)
+            # Of most paths the first part says enough, and others are secrets.
+            log.exception("request_failed", path="/" + path[1:].partition("/")[0])
             await refuse(send, 500, "InternalError", "an unexpected error; the server's log has it")
 
     async def _health(self, _: Scope, __: Receive, send: Send) -> None:
