@@ -12,9 +12,9 @@ from clarion.failures import ConfigurationError
 from clarion.settings import Settings
 from clarion.store.database import Database
 from clarion.store.opening import open_database
+from clarion.tenants.addresses import ReceiptAddresses
 from clarion.tenants.channels import ChannelSettingsService
 from clarion.tenants.directory import Directory
-from clarion.tenants.receipts import ReceiptAddresses
 from clarion.tenants.service import TenantService, installation_secrets
 from clarion.vault import Vault, load_master_key
 
@@ -39,7 +39,7 @@ class Foundation:
     @property
     def channels(self) -> ChannelSettingsService:
         """Changes to the vendor channels of apps."""
-        return ChannelSettingsService(self.database, self.vault, self.clock, self.receipt_addresses.url)
+        return ChannelSettingsService(self.database, self.vault, self.clock, self.receipt_addresses)
 
     @property
     def receipt_addresses(self) -> ReceiptAddresses:

@@ -129,6 +129,7 @@ def test_from_birth_to_death(clarion: Clarion, file: Path) -> None:
     assert (check["ok"], check["reached"], check["expiresAt"], check["warning"]) == (True, True, None, None)
     assert fields.pop("createdAt") == fields.pop("updatedAt") >= before
     assert len(fields.pop("fingerprint")) == 16
+    assert fields.pop("receiptUrl").startswith("/receipts/sms/")
     assert fields == {"appId": "A", "workspaceId": "w", "channel": "sms", "enabled": True}
 
     listed = clarion("channel", "list", *APP, "--json").json

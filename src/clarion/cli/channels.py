@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from clarion.channels.base import Check
-from clarion.channels.opening import FOLDERS, MAX_FILE, WrongSettings
+from clarion.channels.opening import FOLDERS, MAX_FILE, WrongSettings, receiving
 from clarion.cli.context import (
     AppId,
     Config,
@@ -45,6 +45,7 @@ def _known(label: str | None) -> str | None:
     return label
 
 
+_NO_PUBLIC_URL = "on the API port; set public_url to have the whole address"
 _HELP = f"One of {', '.join(FOLDERS)}."
 Channel = Annotated[str, typer.Argument(metavar="CHANNEL", help=_HELP, callback=_known)]
 
@@ -84,6 +85,7 @@ def set_channel(
         )
         return
     print_fields("Channel set", {"channel": channel, "fingerprint": entry.fingerprint})
+    _show_receipts([entry])
     if check is None:
         out.print("The credentials were not tried: clarion channel check")
         return
@@ -96,7 +98,7 @@ def set_channel(
 def list_channels(
     app_id: AppId, workspace_id: WorkspaceId, data_dir: DataDir = None, config: Config = None, json: Json = False
 ) -> None:
-    """List the channels of an app; no secrets."""
+    """List the channels of an app; no credentials. Addresses for receipts are for the vendors' eyes alone."""
 
     async def work(channels: ChannelSettingsService, app: int) -> Sequence[ChannelEntry]:
         return await channels.list(app)
@@ -113,6 +115,7 @@ def list_channels(
         ],
         "There is no channel yet: clarion channel set --app-id A --workspace-id W CHANNEL --file FILE",
     )
+    _show_receipts(entries)
     for entry in entries:
         for notice in entry.notices:
             until = f" until {_moment(notice.until)} UTC" if notice.kind is NoticeKind.PAUSED else ""
@@ -138,18 +141,24 @@ def check_channels(
 ) -> None:
     """Try the credentials, without reaching any device. Exit code 1 if a vendor does not take them."""
 
-    async def work(channels: ChannelSettingsService, app: int) -> Sequence[tuple[str, Check]]:
-        labels = [channel] if channel else [entry.label for entry in await channels.list(app) if entry.enabled]
-        return await channels.check_all([(app, label) for label in labels])
+    async def work(
+        channels: ChannelSettingsService, app: int
+    ) -> tuple[Sequence[tuple[str, Check]], Sequence[ChannelEntry]]:
+        entries = await channels.list(app)
+        labels = [channel] if channel else [entry.label for entry in entries if entry.enabled]
+        checks = await channels.check_all([(app, label) for label in labels])
+        return checks, [entry for entry in entries if entry.label in labels]
 
-    checks = _run(settings_of(data_dir, config), app_id, workspace_id, work)
+    checks, entries = _run(settings_of(data_dir, config), app_id, workspace_id, work)
     if json:
-        print_json([{"channel": label, **_check_fields(check)} for label, check in checks])
+        receipts = {entry.label: _receipt_fields(entry) for entry in entries}
+        print_json([{"channel": label, **_check_fields(check), **receipts[label]} for label, check in checks])
     elif not checks:
         out.print("There is no enabled channel: clarion channel list")
     else:
         for label, check in checks:
             _show_check(label, check)
+        _show_receipts(entries)
     if not all(check.ok for _, check in checks):
         raise SystemExit(1)
 
@@ -264,7 +273,24 @@ def _entry_fields(entry: ChannelEntry) -> dict[str, Any]:
         "createdAt": entry.created_at,
         "updatedAt": entry.updated_at,
         "fingerprint": entry.fingerprint,
+        **_receipt_fields(entry),
     }
+
+
+def _receipt_fields(entry: ChannelEntry) -> dict[str, Any]:
+    return {"receiptUrl": entry.receipts or None}
+
+
+def _show_receipts(entries: Sequence[ChannelEntry]) -> None:
+    """Where vendors send receipts, and who tells them."""
+    shown = [entry for entry in entries if entry.receipts]
+    if shown:
+        out.print("Receipts, at addresses that nobody else should know:")
+    for entry in shown:
+        whole = not entry.receipts.startswith("/")
+        told = 0 < len(entry.receipts.encode()) <= receiving(entry.label).url_bytes
+        note = "messages tell it the vendor" if told else "enter it in the vendor's console"
+        out.print(f"  {entry.label:8}{entry.receipts}  ({note if whole else _NO_PUBLIC_URL})", markup=False)
 
 
 def _standing_fields(entry: ChannelEntry) -> dict[str, Any]:

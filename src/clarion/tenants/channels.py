@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
@@ -19,6 +19,7 @@ from clarion.delivery.vendors.quota import Notice, Standing, standing
 from clarion.store.database import Database, Row, Transaction
 from clarion.store.queries import Insert, Query
 from clarion.store.schema import apps, channels
+from clarion.tenants.addresses import ReceiptAddresses
 from clarion.tenants.service import NotThere, change_catalog
 from clarion.vault import Vault
 
@@ -67,6 +68,7 @@ class ChannelEntry:
         updated_at: when it was changed last, ms.
         targets: how many targets the vendor took today, or may have taken.
         notices: what a server has to say of it now.
+        receipts: where its vendor sends receipts, a secret: whole, else the path; empty if it sends none.
     """
 
     label: str
@@ -76,6 +78,7 @@ class ChannelEntry:
     updated_at: int
     targets: int = 0
     notices: Sequence[Notice] = ()
+    receipts: str = field(default="", repr=False)
 
 
 class ChannelSettingsService:
@@ -85,7 +88,7 @@ class ChannelSettingsService:
         database: where they are kept.
         vault: seals their settings.
         clock: time.
-        receipt_url: the address for the receipts of an app's channel that its messages tell the vendor.
+        addresses: where vendors send their receipts; messages tell it, where they can.
     """
 
     def __init__(
@@ -93,9 +96,9 @@ class ChannelSettingsService:
         database: Database,
         vault: Vault,
         clock: Clock,
-        receipt_url: Callable[[int, str], str] = lambda app, label: "",  # noqa: ARG005
+        addresses: ReceiptAddresses | None = None,
     ) -> None:
-        self._receipt_url = receipt_url
+        self._addresses = addresses
         self._database = database
         self._vault = vault
         self._clock = clock
@@ -137,7 +140,12 @@ class ChannelSettingsService:
 
         created_at = await self._database.write(work)
         return ChannelEntry(
-            label, enabled=True, fingerprint=_fingerprint(settings), created_at=created_at, updated_at=now
+            label,
+            enabled=True,
+            fingerprint=_fingerprint(settings),
+            created_at=created_at,
+            updated_at=now,
+            receipts=self._receipts(app, label),
         )
 
     async def list(self, app: int) -> Sequence[ChannelEntry]:
@@ -177,7 +185,7 @@ class ChannelSettingsService:
             WrongSettings: this version does not understand the channel file, or a file that it names is gone.
             ConfigurationError: the master key is another one.
         """
-        url = self._receipt_url(app, label)
+        url = self._addresses.url(app, label) if self._addresses is not None else ""
         return opening.open_channel(label, await self._settings(app, label), self._clock, url)
 
     async def parsed(self, app: int, label: str) -> Any:
@@ -247,10 +255,16 @@ class ChannelSettingsService:
 
         await self._database.write(work)
 
+    def _receipts(self, app: int, label: str) -> str:
+        return self._addresses.shown(app, label) if self._addresses is not None else ""
+
     def _entry(self, app: int, row: Row, known: Standing | None) -> ChannelEntry:
         label, sealed, enabled, created_at, updated_at = row
         settings = self._vault.open(bytes(sealed), channel_context(app, label))
-        entry = ChannelEntry(label, bool(enabled), _fingerprint(settings), created_at, updated_at)
+        receipts = self._receipts(app, label)
+        entry = ChannelEntry(
+            label, bool(enabled), _fingerprint(settings), created_at, updated_at, receipts=receipts
+        )
         return entry if known is None else replace(entry, targets=known.targets, notices=known.notices)
 
 
