@@ -15,6 +15,7 @@ from clarion.channels.registry import Channel
 from clarion.delivery.accept import Acceptance
 from clarion.delivery.binding import Binder
 from clarion.delivery.broadcasts.broadcaster import Broadcasts
+from clarion.delivery.broadcasts.parts import PartsDue
 from clarion.delivery.dispatch import Dispatcher
 from clarion.delivery.inbox import Inbox
 from clarion.delivery.ledger import Ledger
@@ -26,15 +27,17 @@ from clarion.delivery.sms.claims import Claims
 from clarion.delivery.sms.recorder import SmsRecorder
 from clarion.delivery.sms.supplements import Supplements
 from clarion.delivery.vendors.arrivals import Arrivals
+from clarion.delivery.vendors.feeder import Feeder
 from clarion.delivery.vendors.intake import Intake
 from clarion.delivery.vendors.lines import Lines, VendorRecaller
+from clarion.delivery.vendors.part_recorder import PartRecorder
 from clarion.delivery.vendors.recorder import Recorder
 from clarion.devices.reporting import DeviceReporting
 from clarion.devices.service import DeviceService
 from clarion.failures import ConfigurationError, StoreUnavailable
 from clarion.foundation import Foundation, claim_data_directory
 from clarion.ids import IdGenerator
-from clarion.jobs import Jobs, background_jobs, broadcast_jobs, process_name, schedule_jobs, sms_job, vendor_job
+from clarion.jobs import Jobs, background_jobs, broadcast_jobs, process_name, schedule_jobs, sms_job, vendor_jobs
 from clarion.link.gateway import StoreBackend
 from clarion.link.hub import Hub
 from clarion.link.limits import LinkLimits
@@ -130,8 +133,17 @@ class Server:
         ledger = Ledger(self._directory, ids)
         recalls = Recalls(database, self._writer, ids, clock, self._hub)
         await recalls.refresh()
+        parts_due = PartsDue()
         broadcasts = Broadcasts(
-            database, self._writer, self._hub, ledger, ids, clock, self._directory, settings.retention_days
+            database,
+            self._writer,
+            self._hub,
+            ledger,
+            ids,
+            clock,
+            self._directory,
+            parts_due,
+            settings.retention_days,
         )
         await broadcasts.open()
         inbox = Inbox(database, self._writer, ids, clock, ledger, [recalls, broadcasts.inbox])
@@ -141,6 +153,8 @@ class Server:
             ways,
             self._writer,
             Recorder(ledger, ids),
+            PartRecorder(ledger, ids),
+            parts_due,
             self._hub,
             clock,
             self._owner,
@@ -197,7 +211,7 @@ class Server:
             )
             told = DeviceReports(
                 self._directory,
-                DeviceReporting(database, vault, reports),
+                DeviceReporting(database, self._foundation.vault, reports),
                 self._nonces,
                 journal,
                 clock,
@@ -241,7 +255,8 @@ class Server:
         works = PartOfServer.WORKER in settings.roles
         self._jobs.start(broadcast_jobs(broadcasts, works=works))
         if works:
-            self._jobs.start([vendor_job(lines), sms_job(supplements)])
+            feeder = Feeder(lines, ways, database, self._writer, parts_due, ids, clock)
+            self._jobs.start([*vendor_jobs(lines, feeder), sms_job(supplements)])
         if PartOfServer.SCHEDULER in settings.roles:
             scheduler = Scheduler(
                 database, self._writer, launcher, self._directory, clock, self._owner, due, metrics.observe_fire

@@ -19,6 +19,7 @@ from clarion.delivery.broadcasts.broadcaster import Broadcasts
 from clarion.delivery.maintenance import STEP_ROWS, Maintenance
 from clarion.delivery.recalls import Recalls
 from clarion.delivery.sms.supplements import Supplements
+from clarion.delivery.vendors.feeder import Feeder
 from clarion.delivery.vendors.lines import Lines
 from clarion.failures import StoreUnavailable
 from clarion.link.hub import Hub
@@ -233,9 +234,9 @@ def broadcast_jobs(broadcasts: Broadcasts, *, works: bool) -> list[Job]:
     return jobs
 
 
-def vendor_job(lines: Lines) -> Job:
-    """Fetches what is due for vendors; what was just pushed comes to them straight from memory."""
-    return Job("vendors", 1.0, lines.refill)
+def vendor_jobs(lines: Lines, feeder: Feeder) -> list[Job]:
+    """Fetch what is due for vendors; what was just pushed to single people comes to them straight from memory."""
+    return [Job("vendors", 1.0, lines.refill), Job("broadcasts-to-vendors", 0.0, feeder.work)]
 
 
 def sms_job(supplements: Supplements) -> Job:

@@ -18,6 +18,7 @@ from clarion.clock import ManualClock
 from clarion.delivery.accept import Acceptance, TargetType
 from clarion.delivery.binding import Binder
 from clarion.delivery.broadcasts.broadcaster import Broadcasts
+from clarion.delivery.broadcasts.parts import PartsDue
 from clarion.delivery.dispatch import Dispatcher
 from clarion.delivery.inbox import Inbox, Source
 from clarion.delivery.ledger import Ledger
@@ -29,7 +30,9 @@ from clarion.delivery.sms.claims import Claims
 from clarion.delivery.sms.recorder import SmsRecorder
 from clarion.delivery.sms.supplements import Supplements
 from clarion.delivery.trace import Trace, trace
+from clarion.delivery.vendors.feeder import Feeder
 from clarion.delivery.vendors.lines import Lines
+from clarion.delivery.vendors.part_recorder import PartRecorder
 from clarion.delivery.vendors.recorder import Recorder
 from clarion.devices.reporting import DeviceReporting
 from clarion.devices.service import DeviceService
@@ -105,8 +108,9 @@ class System:
         self.channels, self.owner = channels or FakeChannels(), f"process-{next(_PROCESSES)}"
         self.acceptance = Acceptance(self.ledger, self.channels, self.owner)
         self.recalls = Recalls(database, self.writer, self.ids, clock, self.connections)
+        self.parts_due = PartsDue()
         self.broadcasts = Broadcasts(
-            database, self.writer, self.connections, self.ledger, self.ids, clock, self.channels
+            database, self.writer, self.connections, self.ledger, self.ids, clock, self.channels, self.parts_due
         )
         sources: list[Source] = [self.recalls, self.broadcasts.inbox]
         self.inbox = Inbox(database, self.writer, self.ids, clock, self.ledger, sources)
@@ -117,7 +121,11 @@ class System:
         )
         self.templates = TemplateService(database, self.directory, self.ids, clock)
         recorder = Recorder(self.ledger, self.ids)
-        self.lines = Lines(self.channels, self.writer, recorder, self.connections, clock, self.owner)
+        parts = PartRecorder(self.ledger, self.ids)
+        self.lines = Lines(
+            self.channels, self.writer, recorder, parts, self.parts_due, self.connections, clock, self.owner
+        )
+        self.feeder = Feeder(self.lines, self.channels, database, self.writer, self.parts_due, self.ids, clock)
         self.supplements = Supplements(
             database, self.channels, self.writer, Claims(self.ids), SmsRecorder(self.ids), clock, self.owner
         )

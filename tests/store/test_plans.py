@@ -19,15 +19,17 @@ from clarion.delivery.broadcasts import (
     courier,
     history,
     log,
+    parts,
     places,
     planner,
     receipts,
     retention,
     revoke,
     seen,
+    sends,
 )
 from clarion.delivery.broadcasts import inbox as broadcast_inbox
-from clarion.delivery.vendors import arrivals, claims, quota, recorder
+from clarion.delivery.vendors import arrivals, claims, part_claims, part_recorder, quota, recorder, tokens
 from clarion.devices import reporting
 from clarion.devices import service as devices
 from clarion.revocation import service as revocation_service
@@ -53,6 +55,7 @@ _LISTS = (
     "states",
     "kinds",
     "open",
+    "parts",
     "unknown",
     "taken",
     "ended",
@@ -91,12 +94,17 @@ def _queries() -> Iterator[tuple[str, Query]]:
         courier,
         history,
         log,
+        parts,
+        part_claims,
+        part_recorder,
         places,
         planner,
         receipts,
         retention,
         revoke,
         seen,
+        sends,
+        tokens,
     )
     for module in modules:
         for name, value in vars(module).items():

@@ -9,7 +9,7 @@ import hashlib
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ import msgspec
 
 from clarion.callbacks.signature import Signer
 from clarion.channels.registry import Channel
+from clarion.delivery.ledger import EventKind
 from clarion.delivery.series import Series
 from clarion.delivery.states import MessageStatus
 
@@ -28,6 +29,7 @@ MAX_ANSWER = 1024
 
 _LABELS = {int(status): status.label for status in MessageStatus}
 _ACKED = int(MessageStatus.ACKED)
+_EXCEPTION = int(MessageStatus.EXCEPTION)
 _UNKNOWN = int(MessageStatus.NONE)
 _MAX_BACK_OFF_DOUBLINGS = 16
 
@@ -104,9 +106,13 @@ def event_of(entry: Entry) -> CallbackEvent | None:
         channel = _channel_of(entry.series or 0)
         return _event(entry, entry.msg_key, entry.target, entry.task, entry.status, channel)
     if entry.broadcast_key is not None and entry.token is not None:
-        # A broadcast has no status; a device that tells of one has it.
+        # A broadcast has no status, but each device; one that tells of it has it.
         channel = entry.device_channel or Channel.LINK.label
-        return _event(entry, entry.broadcast_key, entry.token, entry.message, _ACKED, channel)
+        of_device = partial(_event, msg_key=entry.broadcast_key, target=entry.token, task=entry.message)
+        if entry.kind == EventKind.ENDED.value:
+            ended = entry._replace(kind=EventKind.STATUS.value)
+            return of_device(ended, status=_EXCEPTION, channel=channel)
+        return of_device(entry, status=_ACKED, channel=channel)
     return None
 
 

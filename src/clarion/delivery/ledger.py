@@ -58,6 +58,8 @@ class EventKind(Enum):
     ARRIVE = "arrive"
     OPEN = "open"
     IGNORE = "ignore"
+    ENDED = "ended"
+    """Of a broadcast on one device: that it ended without having been taken."""
 
 
 class Event(NamedTuple):

@@ -163,7 +163,7 @@ async def trace(database: Database, clock: Clock, app: int, target: str, msg_key
 
 
 def _of_broadcast(found: History, target: str, msg_key: str) -> Trace:
-    done = {Outcome.QUEUED} if found.status is MessageStatus.ACKED else ()
+    done = {Outcome.QUEUED, Outcome.VENDOR_QUEUED} if found.status is MessageStatus.ACKED else ()
     return Trace(
         target=target,
         msg_key=msg_key,
@@ -174,8 +174,16 @@ def _of_broadcast(found: History, target: str, msg_key: str) -> Trace:
         task_name=found.name,
         expire=found.expires_at,
         hops=[
-            TraceHop(at, stage.value, o.label, None, o.cause, "" if o in done else o.next_step, token)
-            for at, stage, o, token in found.moments
+            TraceHop(
+                at,
+                stage.value,
+                o.label,
+                code,
+                f"{o.cause} {detail}" if detail else o.cause,
+                "" if o in done else o.next_step,
+                token,
+            )
+            for at, stage, o, token, code, detail in found.moments
         ],
     )
 
@@ -211,6 +219,7 @@ def _read_hops(rows: Sequence[Sequence[Any]]) -> Iterator[TraceHop]:
         done = token in {
             Outcome.WRITTEN: acknowledged,
             Outcome.QUEUED: reached,
+            Outcome.VENDOR_QUEUED: reached,
             Outcome.RECALL_OWED: recalled,
             Outcome.RECALL_UNKNOWN: recalled,
         }.get(outcome, ())

@@ -81,7 +81,7 @@ def bench() -> Bench:
 
 
 def test_every_kind_of_report_has_a_meaning() -> None:
-    assert set(KINDS) == set(EventKind) - {EventKind.STATUS}
+    assert set(KINDS) == set(EventKind) - {EventKind.STATUS, EventKind.ENDED}
 
 
 async def test_broadcasts_record_their_own(bench: Bench) -> None:

@@ -12,6 +12,7 @@ from clarion.delivery.broadcasts.courier import Courier
 from clarion.delivery.broadcasts.inbox import BroadcastInbox
 from clarion.delivery.broadcasts.log import OpenLog, entry_of
 from clarion.delivery.broadcasts.notes import Notes
+from clarion.delivery.broadcasts.parts import PartsDue
 from clarion.delivery.broadcasts.planner import Planner
 from clarion.delivery.broadcasts.receipts import BroadcastReceipts
 from clarion.delivery.broadcasts.retention import BroadcastRetention
@@ -43,6 +44,7 @@ class Broadcasts:
         ids: numbers of recalls, and of parts.
         clock: validity and times.
         routes: the vendor channels that apps have set up.
+        due: told of parts that are vendors' to bring.
         retention_days: how long broadcasts are kept.
 
     Attributes:
@@ -59,11 +61,13 @@ class Broadcasts:
         ids: IdGenerator,
         clock: Clock,
         routes: Routes,
+        due: PartsDue,
         retention_days: int = 30,
     ) -> None:
         notes = Notes()
         self._writer = writer
         self._ids = ids
+        self._due = due
         self._clock = clock
         self._log = OpenLog(database, clock)
         self._planner = Planner(database, writer, ledger, clock, routes, ids)
@@ -131,6 +135,7 @@ class Broadcasts:
             task, began = turns.popleft(), self._clock.monotonic()
             step = await self._planner.take_step(task)
             if step is not None:
+                self._due.add(step.app, step.vendors)
                 await self._courier.hand_over(step)
                 if not step.ends:
                     turns.append(task)

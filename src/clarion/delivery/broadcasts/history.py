@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, select
 
+from clarion.channels.registry import Channel
 from clarion.delivery.accept import TargetType
 from clarion.delivery.broadcasts.log import PLATFORM_OF
 from clarion.delivery.broadcasts.model import BroadcastState, Standing, decode_audience
 from clarion.delivery.broadcasts.places import Place, place_of
+from clarion.delivery.broadcasts.sends import Said, said_of
 from clarion.delivery.series import Mark
-from clarion.delivery.states import MessageStatus, Outcome, Stage
+from clarion.delivery.states import OUTCOMES, MessageStatus, Outcome, Stage
 from clarion.store.database import Row, Transaction
 from clarion.store.queries import Query
 from clarion.store.schema import devices, reports, tasks
@@ -63,12 +65,23 @@ _REPORTED = {"open": Stage.OPENED, "ignore": Stage.IGNORED}
 
 
 class Moment(NamedTuple):
-    """Something that happened: when (ms), what, how it ended, and on which device (its token)."""
+    """Something that happened.
+
+    Attributes:
+        at: when, ms.
+        stage: what.
+        outcome: how it ended.
+        token: of the device on which it happened.
+        code: the vendor's own code.
+        detail: the vendor's own words, and what was done.
+    """
 
     at: int
     stage: Stage
     outcome: Outcome
     token: str | None = None
+    code: str | None = None
+    detail: str | None = None
 
 
 class History(NamedTuple):
@@ -135,7 +148,8 @@ async def history(transaction: Transaction, app: int, target: str, msg_key: str,
         place = await place_of(transaction, broadcast.task, device.device)
         if place is not None:
             told = await transaction.fetch(_REPORTS, task=broadcast.task, device=device.device)
-            return _placed(broadcast, device, place, told, now)
+            said = await said_of(transaction, broadcast.task, place.page, place.slot)
+            return _placed(broadcast, device, place, told, said, now)
     return _unplaced(*pairs[0], now) if pairs else _unplaced(found[0], None, now)
 
 
@@ -144,18 +158,30 @@ def _device(row: Row) -> _Device:
     return _Device(device, token, platform, Standing(*standing))
 
 
-def _placed(broadcast: _Broadcast, device: _Device, place: Place, told: Sequence[Row], now: int) -> History:
+def _placed(
+    broadcast: _Broadcast, device: _Device, place: Place, told: Sequence[Row], said: Sequence[Said], now: int
+) -> History:
     moments = [_accepted(broadcast)]
     planned_at = place.planned_at or place.arrived_at or broadcast.created_at
-    moments.append(Moment(planned_at, Stage.PLANNED, Outcome.QUEUED, device.token))
+    planned = Outcome.QUEUED if place.route == Channel.LINK.third_channel else Outcome.VENDOR_QUEUED
+    moments.append(Moment(planned_at, Stage.PLANNED, planned, device.token))
+    moments += [
+        Moment(at, Stage.SENT, OUTCOMES[word.outcome], device.token, word.code or None, word.text or None)
+        for at, _, _, word in said
+    ]
     if place.arrived_at is not None:
         moments.append(Moment(place.arrived_at, Stage.ACKED, Outcome.DELIVERED, device.token))
     moments += [
         Moment(at, _REPORTED[kind], Outcome.REPORTED, device.token) for kind, at in told if kind in _REPORTED
     ]
-    arrived = place.arrived_at is not None
-    moments += _end(broadcast, now, arrived=arrived, recalled=Mark.RECALLED in place.marks)
-    status = MessageStatus.ACKED if arrived else _open_status(broadcast, now)
+    has_it = bool(place.marks & (Mark.ARRIVED | Mark.TAKEN))
+    moments += _end(broadcast, now, place.marks)
+    if has_it:
+        status = MessageStatus.ACKED
+    elif Mark.ENDED in place.marks:
+        status = MessageStatus.EXCEPTION
+    else:
+        status = _open_status(broadcast, now)
     return _history(broadcast, status, moments)
 
 
@@ -171,21 +197,22 @@ def _unplaced(broadcast: _Broadcast, device: _Device | None, now: int) -> Histor
     else:
         outcome = Outcome.QUEUED
     moments.append(Moment(broadcast.created_at, Stage.PLANNED, outcome, device.token if device else None))
-    return _history(broadcast, status, [*moments, *_end(broadcast, now, arrived=False, recalled=False)])
+    return _history(broadcast, status, [*moments, *_end(broadcast, now, Mark(0))])
 
 
 def _accepted(broadcast: _Broadcast) -> Moment:
     return Moment(broadcast.created_at, Stage.ACCEPTED, Outcome.ON_DISK)
 
 
-def _end(broadcast: _Broadcast, now: int, *, arrived: bool, recalled: bool) -> Iterator[Moment]:
+def _end(broadcast: _Broadcast, now: int, marks: Mark) -> Iterator[Moment]:
+    has_it = bool(marks & (Mark.ARRIVED | Mark.TAKEN))
     if broadcast.state == BroadcastState.REVOKED:
         revoked_at = broadcast.ended_at or broadcast.created_at
-        if recalled:
+        if Mark.RECALLED in marks:
             yield Moment(revoked_at, Stage.RECALLED, Outcome.RECALLED)
-        else:
-            yield Moment(revoked_at, Stage.REVOKED, Outcome.RECALL_OWED if arrived else Outcome.REVOKED)
-    elif not arrived and broadcast.expires_at <= now:
+        elif has_it or Mark.ENDED not in marks:
+            yield Moment(revoked_at, Stage.REVOKED, Outcome.RECALL_OWED if has_it else Outcome.REVOKED)
+    elif not has_it and Mark.ENDED not in marks and broadcast.expires_at <= now:
         yield Moment(broadcast.expires_at, Stage.EXPIRED, Outcome.TOO_LATE)
 
 

@@ -52,6 +52,11 @@ class Lanes(Generic[T]):
         """How many items the most urgent lane has that has any."""
         return next((len(queue) for queue in self._lanes if queue), 0)
 
+    @property
+    def urgent(self) -> Lane | None:
+        """The most urgent lane that has any item."""
+        return next((lane for lane in Lane if self._lanes[lane]), None)
+
     def room(self, lane: Lane) -> int:
         """How many items a lane takes still."""
         return self._limit - len(self._lanes[lane])

@@ -43,6 +43,7 @@ class LineLimits:
 
     Attributes:
         window: most batches under way at once.
+        reserved: how many of them a broadcast leaves to more urgent lanes.
         waiting: most envelopes of each lane that wait in memory.
         rate: targets a second; 0 for no limit.
         margin: an envelope whose lease ends within this time is left to whoever leases it next, s.
@@ -50,6 +51,7 @@ class LineLimits:
     """
 
     window: int = 8
+    reserved: int = 2
     waiting: int = 10_000
     rate: float = 0.0
     margin: float = 20.0
@@ -110,6 +112,7 @@ class Line:
         limits: bounds.
         day: the channel's own limit of a day; None for none.
         remember: is told of a pause that lasts.
+        on_room: called when half of the room for broadcasts is free. Must not block.
 
     Attributes:
         breaker: whether it sends.
@@ -127,6 +130,7 @@ class Line:
         limits: LineLimits | None = None,
         day: DayLimit | None = None,
         remember: Remember | None = None,
+        on_room: Callable[[], None] | None = None,
     ) -> None:
         self.breaker = Breaker()
         self._limits = limits or LineLimits()
@@ -135,6 +139,8 @@ class Line:
         self.tally: Counter[type[SendOutcome]] = Counter()
         self._day = day or DayLimit()
         self._remember = remember
+        self._on_room = on_room
+        self._fed = False  # since it last asked for parts of broadcasts
         self._limit: RateLimited | None = None  # of the whole app, also one that has ended
         self._name = name
         self._vendor = vendor
@@ -165,10 +171,16 @@ class Line:
         """How many envelopes a lane takes still."""
         return self._lanes.room(lane)
 
+    @property
+    def wants(self) -> bool:
+        """Whether half of the room for broadcasts is free."""
+        return 2 * self._lanes.room(Lane.BROADCAST) >= self._limits.waiting
+
     def offer(self, lane: Lane, envelopes: Iterable[Waiting]) -> int:
         """Put envelopes into a lane; how many it took. The rest is found in the database when its lease ends."""
         taken = self._lanes.put(lane, envelopes)
         if taken:
+            self._fed |= lane is Lane.BROADCAST
             self._news.set()
             if self._running is None:
                 self._running = asyncio.get_running_loop().create_task(self._run(), name=f"line {self._name}")
@@ -201,7 +213,7 @@ class Line:
     async def _run(self) -> None:
         while True:
             self._news.clear()
-            if not self._lanes or len(self._sending) >= self._limits.window:
+            if not self._lanes or len(self._sending) >= self._window:
                 await self._news.wait()
                 continue
             now, day = self._clock.monotonic(), vendor_day(self._clock.now_ms())
@@ -217,6 +229,7 @@ class Line:
             probe = self.breaker.begin()
             most = 1 if probe else min(self._vendor.batch, max(1, self.pace.allowance(now)), room)
             batch = self._still_leased(self._lanes.take(most))
+            self._ask_for_more()
             if not batch:
                 if probe:
                     self.breaker.failed(now, self.breaker.reason)
@@ -228,9 +241,20 @@ class Line:
             self._sending.add(task)
             task.add_done_callback(self._sent)
 
+    @property
+    def _window(self) -> int:
+        """How many batches may be under way: a broadcast leaves some to what is more urgent."""
+        urgent = self._lanes.urgent is not Lane.BROADCAST
+        return self._limits.window if urgent else max(1, self._limits.window - self._limits.reserved)
+
     def _sent(self, task: asyncio.Task[None]) -> None:
         self._sending.discard(task)
         self._news.set()
+
+    def _ask_for_more(self) -> None:
+        if self._on_room is not None and self._fed and self.wants:
+            self._fed = False
+            self._on_room()
 
     def _is_held(self) -> bool:
         return self.paused_until - self._clock.now_ms() > self._limits.patience * 1000
@@ -250,6 +274,7 @@ class Line:
 
     async def _give_back(self, outcome: ConfigError | RateLimited) -> None:
         batch = self._still_leased(self._lanes.take(self._vendor.batch))
+        self._ask_for_more()
         if not batch:
             return
         self.in_flight += len(batch)

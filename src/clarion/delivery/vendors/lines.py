@@ -24,16 +24,19 @@ from clarion.channels.base import (
 from clarion.channels.files import Terms
 from clarion.clock import Clock
 from clarion.delivery.accept import LEASE_MS
+from clarion.delivery.broadcasts.parts import PartsDue
 from clarion.delivery.connections import Connections
 from clarion.delivery.series import PushKind
-from clarion.delivery.vendors.claims import Abandon, Claim, abandon, claim
+from clarion.delivery.vendors.claims import Abandon, Claim, Hasten, abandon, claim, hasten
 from clarion.delivery.vendors.lanes import LANE_OF, Lane
 from clarion.delivery.vendors.line import Line, LineLimits, Waiting
 from clarion.delivery.vendors.pacing import DayLimit
+from clarion.delivery.vendors.part_recorder import PartBatch, PartRecorder
 from clarion.delivery.vendors.quota import vendor_day
-from clarion.delivery.vendors.recorder import Batch, Judged, Recorder
+from clarion.delivery.vendors.recorder import Batch, Recorder
 from clarion.delivery.vendors.verdicts import Case, Policy, verdict
 from clarion.delivery.vendors.watch import Watch
+from clarion.delivery.vendors.wording import Judged
 from clarion.failures import StoreUnavailable
 from clarion.store.group import GroupWriter
 
@@ -86,7 +89,9 @@ class Lines:
     Args:
         source: the channels that apps have set up.
         writer: leases and records.
-        recorder: what is recorded.
+        recorder: what is recorded of messages.
+        parts: what is recorded of broadcasts.
+        due: told when a line has room for parts of broadcasts.
         connections: woken when a message goes over to the own link.
         clock: leases and pauses.
         owner: name of this process, which no other has.
@@ -100,6 +105,8 @@ class Lines:
         source: ChannelSource,
         writer: GroupWriter,
         recorder: Recorder,
+        parts: PartRecorder,
+        due: PartsDue,
         connections: Connections,
         clock: Clock,
         owner: str,
@@ -111,6 +118,8 @@ class Lines:
         self._source = source
         self._writer = writer
         self._recorder = recorder
+        self._parts = parts
+        self._due = due
         self._connections = connections
         self._clock = clock
         self._limits = limits or LineLimits()
@@ -159,9 +168,15 @@ class Lines:
             more = more or len(found) == room
         return more
 
+    async def line(self, name: LineName) -> Line | None:
+        """The line of a channel; None when the app does not have it, or its settings cannot be used."""
+        if self._closed:
+            return None
+        return self._lines.get(name) or await self._open_soon(name)
+
     async def recall(self, name: LineName, copies: Sequence[VendorCopy]) -> Sequence[RecallOutcome]:
         """Ask a vendor to take messages back."""
-        line = self._lines.get(name) or await self._open_soon(name)
+        line = await self.line(name)
         if line is None:
             return [NotRecallable(text="the app does not have the channel any more")] * len(copies)
         return await line.recall(copies)
@@ -212,10 +227,11 @@ class Lines:
 
             async def record(batch: Sequence[Waiting], outcomes: Sequence[SendOutcome]) -> None:
                 keep_tokens = self._watch.keeps_tokens(name, revision or 0, outcomes)
-                await self._record(name, batch, outcomes, keep_tokens=keep_tokens)
+                await self.record(name, batch, outcomes, keep_tokens=keep_tokens)
 
             remember = partial(self._watch.paused, name, revision or 0)
-            line = Line(f"{name.app}/{name.channel}", vendor, record, self._clock, limits, day, remember)
+            asks = partial(self._due.add, name.app, (name.channel,))
+            line = Line(f"{name.app}/{name.channel}", vendor, record, self._clock, limits, day, remember, asks)
             line.tally = self._tallies.setdefault(name, line.tally)
             if pause is not None:
                 line.hold(pause)
@@ -229,6 +245,9 @@ class Lines:
         """How much a line may send, and the pause that it is in since before it was opened."""
         terms = await self._source.terms(name)
         known = await self._watch.remembered(name, revision)
+        if known.lifted:
+            while await self._writer.submit(hasten, Hasten(name.app, name.channel, self._now())):
+                pass
         limits = self._limits
         if terms.rate:
             # More than a lease's worth would only wait until its lease has ended.
@@ -236,7 +255,7 @@ class Lines:
             limits = replace(limits, rate=terms.rate, waiting=min(limits.waiting, waiting))
         return limits, DayLimit(terms.daily_limit, vendor_day(self._now()), known.targets), known.pause
 
-    async def _record(
+    async def record(
         self,
         name: LineName,
         batch: Sequence[Waiting],
@@ -244,22 +263,34 @@ class Lines:
         *,
         keep_tokens: bool = False,
     ) -> None:
+        """Make outcomes of one lane durable, and do what follows from them."""
         now = self._now()
         has_link = self._source.has_link(name)
+        chance = self._random.random()
         judged = []
         for each, outcome in zip(batch, outcomes, strict=True):
-            case = Case(each.envelope, each.lane, has_link, now, self._random.random(), keep_tokens)
+            if each.part is None:
+                chance = self._random.random()
+            case = Case(each.envelope, each.lane, has_link, now, chance, keep_tokens)
             judged.append(Judged(each, outcome, verdict(outcome, case, self._policy)))
-        recorded = await self._submit(Batch(name.app, name.channel, self.owner, now, judged))
-        for device in recorded:
+        for device in await self._submit(name, judged, now):
             self._connections.wake(device)
 
-    async def _submit(self, batch: Batch) -> frozenset[int]:
-        """Record, and insist while the database is away: what was sent must not be sent again for want of a row."""
+    async def _submit(self, name: LineName, judged: Sequence[Judged], now: int) -> frozenset[int]:
+        """Record, and insist while the database is away: what was sent must not be sent again for want of a row.
+
+        Returns:
+            Devices that are owed a message on the own link now.
+        """
         pause = 0.1
         while True:
             try:
-                return (await self._writer.submit(self._recorder.record, batch)).to_link
+                # All of one lane, so either each is of a broadcast or none is.
+                if judged and judged[0].waiting.part is not None:
+                    batch = PartBatch(name.app, name.channel, self.owner, now, judged)
+                    return await self._writer.submit(self._parts.record, batch)
+                batch_of_messages = Batch(name.app, name.channel, self.owner, now, judged)
+                return (await self._writer.submit(self._recorder.record, batch_of_messages)).to_link
             except StoreUnavailable:
                 if self._closed and pause > 1:
                     raise

@@ -14,8 +14,10 @@ from clarion.delivery.accept import LEASE_MS, TargetType
 from clarion.delivery.broadcasts.log import PLATFORM_OF
 from clarion.delivery.broadcasts.model import BroadcastState
 from clarion.delivery.broadcasts.pages import unpack_numbers
+from clarion.delivery.broadcasts.parts import INSERT_PARTS
 from clarion.delivery.vendors.lanes import Lane
 from clarion.delivery.vendors.line import PartOf, Waiting
+from clarion.ids import IdGenerator
 from clarion.store.database import Row, Transaction
 from clarion.store.queries import Query
 from clarion.store.schema import devices, tasks
@@ -60,6 +62,9 @@ _LEASE = Query(
 _DROP = Query(
     lambda terms: delete(broadcast_parts).where(terms.any_of(broadcast_parts.c.part, "parts")), lists=("parts",)
 )
+_SHORTEN = Query(
+    update(broadcast_parts).values(devices=bindparam("left")).where(broadcast_parts.c.part == bindparam("id"))
+)
 _BROADCASTS = Query(
     lambda terms: (
         select(
@@ -94,7 +99,7 @@ class PartClaim(NamedTuple):
     Attributes:
         app: internal number of the app.
         channel: label of the channel.
-        room: about how many devices; a first part may have more.
+        room: most devices.
         owner: this process.
         now: ms.
     """
@@ -139,9 +144,14 @@ class _Broadcast(NamedTuple):
 
 
 class PartClaims:
-    """Leases parts."""
+    """Leases parts.
 
-    def __init__(self) -> None:
+    Args:
+        ids: numbers of parts that are split.
+    """
+
+    def __init__(self, ids: IdGenerator) -> None:
+        self._ids = ids
         self._contents: dict[bytes, PushContent] = {}
 
     async def claim(self, transaction: Transaction, batch: Sequence[PartClaim]) -> list[ClaimedParts]:
@@ -160,11 +170,35 @@ class PartClaims:
         if over := [due.part for due in chosen if due.task not in found]:
             await transaction.execute(_DROP, parts=over)
         current = [due for due in chosen if due.task in found]
+        current = [await self._split(transaction, asked, due) for due in current]
         until = asked.now + LEASE_MS
         await transaction.execute(_LEASE, parts=[due.part for due in current], by=asked.owner, until=until)
         for due in current:
             await self._envelopes(transaction, asked, due, found[due.task], claimed)
         return claimed
+
+    async def _split(self, transaction: Transaction, asked: PartClaim, due: _Due) -> _Due:
+        """Make two parts of one that has more devices than there is room for."""
+        size = 8 * asked.room
+        if len(due.devices) <= size:
+            return due
+        own, rest = bytes(due.devices[:size]), bytes(due.devices[size:])
+        row = (
+            self._ids.next(),
+            due.task,
+            due.page,
+            asked.app,
+            asked.channel,
+            rest,
+            due.attempts,
+            asked.now,
+            due.owner,
+            due.epoch,
+            0,
+        )
+        await transaction.insert(INSERT_PARTS, [row])
+        await transaction.execute(_SHORTEN, id=due.part, left=own)
+        return due._replace(devices=own)
 
     async def _envelopes(
         self, transaction: Transaction, asked: PartClaim, due: _Due, of: _Broadcast, claimed: ClaimedParts

@@ -12,41 +12,19 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, exists, select, update
 
-from clarion.channels.base import (
-    Accepted,
-    ConfigError,
-    InvalidToken,
-    PayloadError,
-    RateLimited,
-    Retry,
-    SendOutcome,
-    Unknown,
-)
 from clarion.delivery.accept import TargetType
 from clarion.delivery.hops import Hop, write_hops
 from clarion.delivery.ledger import Count, Event, EventKind, Figure, Ledger
-from clarion.delivery.states import OPEN, MessageStatus, Outcome, Stage
+from clarion.delivery.states import OPEN, MessageStatus, Stage
 from clarion.delivery.vendors.claims import TO_LINK
-from clarion.delivery.vendors.line import Waiting
 from clarion.delivery.vendors.quota import count_targets, taken
-from clarion.delivery.vendors.verdicts import Step, Verdict
+from clarion.delivery.vendors.tokens import drop_tokens
+from clarion.delivery.vendors.verdicts import Step
+from clarion.delivery.vendors.wording import Judged, wording
 from clarion.ids import IdGenerator
 from clarion.store.database import Transaction
 from clarion.store.queries import Query
 from clarion.store.schema import deliveries, devices, messages
-
-_MAX_DETAIL = 300
-
-OUTCOME_OF: Mapping[type, Outcome] = {
-    Accepted: Outcome.TAKEN,
-    InvalidToken: Outcome.INVALID_TOKEN,
-    Retry: Outcome.VENDOR_TROUBLE,
-    RateLimited: Outcome.RATE_LIMITED,
-    PayloadError: Outcome.REJECTED,
-    ConfigError: Outcome.MISCONFIGURED,
-    Unknown: Outcome.FATE_UNKNOWN,
-}
-"""What the trace calls a vendor's outcome."""
 
 _OWN = deliveries.c.owner == bindparam("by")
 _SETTLE = Query(
@@ -98,31 +76,6 @@ _MARK_ENDED = Query(
     ),
     lists=("ended",),
 )
-DROP_TOKEN = Query(
-    update(devices)
-    .values(vendor_token=None, channel=None)
-    .where(
-        devices.c.device == bindparam("id"),
-        devices.c.vendor_token == bindparam("address"),
-        devices.c.vendor_token_at < bindparam("before"),
-    )
-)
-"""Forget a device's vendor token, unless it was reported `before` (ms) or later."""
-
-
-class Judged(NamedTuple):
-    """A delivery with its outcome and what follows from it."""
-
-    waiting: Waiting
-    outcome: SendOutcome
-    verdict: Verdict
-
-
-def name_of(judged: Judged) -> Outcome:
-    """What the trace calls the outcome of a delivery."""
-    if isinstance(judged.outcome, InvalidToken) and not judged.verdict.drop_token:
-        return Outcome.TOKEN_KEPT
-    return OUTCOME_OF[type(judged.outcome)]
 
 
 class Batch(NamedTuple):
@@ -194,7 +147,7 @@ class Recorder:
         moved = pairs[Step.LINK] and await transaction.fetch(TO_LINK, pairs=pairs[Step.LINK], by=batch.owner)
         own |= {tuple(row) for row in moved}
         await self._mark(transaction, batch, own)
-        await self._drop_tokens(transaction, batch)
+        await drop_tokens(transaction, batch.judged, batch.now)
         await write_hops(transaction, [self._hop(batch, each) for each in batch.judged])
         return Recorded(frozenset(device for device, _ in moved))
 
@@ -214,36 +167,17 @@ class Recorder:
             events = [Event(app, message, ended[message], EventKind.STATUS, batch.now) for app, message in rows]
             await self._ledger.tell(transaction, events)
 
-    async def _drop_tokens(self, transaction: Transaction, batch: Batch) -> None:
-        for each in batch.judged:
-            if each.verdict.drop_token:
-                since = each.verdict.since
-                await transaction.execute(
-                    DROP_TOKEN,
-                    id=each.waiting.envelope.device,
-                    address=each.waiting.envelope.token,
-                    before=batch.now + 1 if since is None else since,
-                )
-
     def _hop(self, batch: Batch, each: Judged) -> Hop:
-        envelope, outcome = each.waiting.envelope, each.outcome
-        if isinstance(outcome, Accepted):
-            code, detail = outcome.vendor_id, "; ".join(outcome.notes)
-        else:
-            code, detail = outcome.code, outcome.text
-        if each.verdict.step is Step.LINK:
-            detail = f"{detail} The message goes over to the device link.".strip()
-        elif each.verdict.repeat:
-            detail = f"{detail} It is sent again, and may come twice.".strip()
+        envelope, said = each.waiting.envelope, wording(each)
         return Hop(
             envelope.message,
             self._ids.next(),
             batch.now,
             envelope.device,
             Stage.SENT,
-            name_of(each),
-            code or None,
-            detail[:_MAX_DETAIL] or None,
+            said.outcome,
+            said.code or None,
+            said.detail or None,
         )
 
 
