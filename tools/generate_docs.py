@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -20,6 +21,7 @@ import msgspec
 from tests.sdk.cases import success_code
 
 from clarion.app import Server
+from clarion.channels.opening import FOLDERS
 from clarion.clock import SystemClock
 from clarion.delivery.broadcasts.model import MOVES as BROADCAST_MOVES
 from clarion.delivery.broadcasts.model import BroadcastState
@@ -43,6 +45,7 @@ from clarion.results import ResultCode
 from clarion.schedules.model import MOVES as FIRE_MOVES
 from clarion.schedules.model import FireState
 from clarion.settings import PREFIX, Settings
+from tools import channel_tables
 from tools import coverage_table as tested
 from tools import doc_facts as facts
 
@@ -259,11 +262,23 @@ def _metrics() -> Iterable[tuple[str, str, str, str]]:
         yield code(name), metric.type, ", ".join(map(code, labels)), metric.documentation
 
 
+def channel(label: str) -> Parts:
+    """What each code of a vendor comes to."""
+    heads = ("outcome", "meaning", "what Clarion does", "what you can do")
+    return {
+        "codes": "\n\n".join(
+            table((head, *heads), ((code(row.code), code(row.outcome), *row[2:]) for row in rows))
+            for head, rows in channel_tables.tables(label)
+        )
+    }
+
+
 DOCUMENTS: Mapping[str, Callable[[], Parts]] = {
     "docs/architecture.md": architecture,
     "docs/coverage.md": coverage,
     "docs/errors.md": errors,
     "docs/operations.md": operations,
+    **{f"docs/channels/{label}.md": partial(channel, label) for label in FOLDERS},
 }
 
 

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 import typer.main
-from tools import doc_facts, generate_docs
+from tools import channel_tables, doc_facts, generate_docs
 
+from clarion.channels.opening import FOLDERS
+from clarion.channels.outcomes import Treatment
 from clarion.cli.main import app
 from clarion.delivery.states import MessageStatus, Outcome
 from clarion.link.protocol import Failure
@@ -161,6 +163,23 @@ def test_tables_lack_nothing() -> None:
     assert sorted(map(int, first("docs/errors.md", "close codes"))) == sorted(f.close_code for f in Failure)
     assert first("docs/operations.md", "settings") == list(Settings.__struct_fields__)
     assert all(row[3] for row in rows("docs/operations.md", "settings"))
+
+
+@pytest.mark.parametrize("label", FOLDERS)
+def test_pages_of_channels_have_every_code_and_what_follows(label: str) -> None:
+    page = f"docs/channels/{label}.md"
+    text = (ROOT / page).read_text("utf-8")
+    assert generate_docs.render(text, generate_docs.channel(label)) == text
+    shown = [row for row in rows(page, "codes") if row[1].startswith("`")]
+    known = [row for _, table in channel_tables.tables(label) for row in table]
+    assert [row[0].strip("`") for row in shown] == [row.code for row in known]
+    assert all(all(row[1:4]) and (row[4] or row[1] == "`taken`") for row in shown)
+    special = {name.split()[1] for name in channel_tables.SPECIAL if name.split()[0] == label}
+    assert special <= {row.code for row in known}
+
+
+def test_everything_that_a_code_may_mean_is_explained() -> None:
+    assert set(channel_tables.FOLLOWS) == set(Treatment)
 
 
 def test_coverage_names_every_action_of_the_registry_and_its_versions() -> None:
