@@ -11,11 +11,14 @@ from uuid import uuid4
 from clarion.channels.base import (
     Accepted,
     Check,
+    ConfigError,
     Envelope,
     InvalidToken,
     NotRecallable,
     PayloadError,
+    RateLimited,
     RecallOutcome,
+    Retry,
     SendOutcome,
     Unknown,
     VendorCopy,
@@ -24,6 +27,7 @@ from clarion.channels.batching import Underway, bounded, chunked, grouped
 from clarion.channels.http import HttpAnswer, HttpClient, HttpFailure
 from clarion.channels.outcomes import VENDOR_ZONE, check_of
 from clarion.channels.sms.errors import DENIED, OF_A_NUMBER, OF_A_SIGNATURE, OF_PARAMS, TAKEN, judged, said
+from clarion.channels.sms.lookup import days_of, lists, question
 from clarion.channels.sms.payload import MAX_BATCH, MAX_NUMBERS, VERSION, Item, Text, parameters, text_of
 from clarion.channels.sms.phones import normalised
 from clarion.channels.sms.settings import BASE_URL, SmsSettings
@@ -32,6 +36,8 @@ from clarion.clock import Clock
 
 _AT_ONCE = 8
 _CLOSE_SECONDS = 5.0
+_BLIND = 2
+"""The attempt that is made although the service does not say whether it has the message; there is no other."""
 _WORTH_A_CALL = 20
 """So many numbers with one text get a call of their own, also where there are other texts."""
 _WORTH_A_BATCH = 10
@@ -39,6 +45,8 @@ _WORTH_A_BATCH = 10
 
 _NO_NUMBER = InvalidToken(None, "isv.MOBILE_NUMBER_ILLEGAL", "this is no phone number; it was not sent")
 _NOT_RECALLABLE = NotRecallable("", "a short message cannot be taken back")
+_HAD_IT = "the service says that it has it from an earlier try"
+_NOT_SAID = "the service does not say whether it has it from an earlier try"
 _NOBODY = "13000000000"
 """Whose messages a check asks for; there are hardly any, and none is shown."""
 
@@ -79,15 +87,19 @@ class SmsChannel:
         self._underway = Underway()
 
     async def send(self, envelopes: Sequence[Envelope]) -> list[SendOutcome]:
-        """Send; an outcome for each envelope. A number that comes twice with one push gets one message."""
+        """Send; an outcome for each envelope. A number that comes twice with one push gets one message.
+
+        What is not sent for the first time (`attempt`) may be with the service: it is asked first.
+        """
         outcomes: list[SendOutcome] = [Unknown()] * len(envelopes)
         groups = _groups(envelopes, outcomes)
-        calls = [
-            partial(self._deliver, items, outcomes)
-            for same in grouped(groups, lambda group: group[0].text.template_code).values()
-            for items in _calls(same)
-        ]
         with self._underway:
+            groups = await self._without_known(groups, envelopes, outcomes)
+            calls = [
+                partial(self._deliver, items, outcomes)
+                for same in grouped(groups, lambda group: group[0].text.template_code).values()
+                for items in _calls(same)
+            ]
             await bounded(calls, _AT_ONCE)
         return outcomes
 
@@ -98,9 +110,8 @@ class SmsChannel:
     async def check(self) -> Check:
         """Ask what was sent to a number today, which sends nothing and costs nothing."""
         today = datetime.fromtimestamp(self._clock.now_ms() / 1000, VENDOR_ZONE).strftime("%Y%m%d")
-        query = {"PhoneNumber": _NOBODY, "SendDate": today, "PageSize": "1", "CurrentPage": "1"}
         with self._underway:
-            answer = await self._call({"Action": "QuerySendDetails", "Version": VERSION, **query})
+            answer = await self._call(question(_NOBODY, today))
         code = "" if isinstance(answer, HttpFailure) else said(answer)[0]
         if code in DENIED:
             return Check(
@@ -114,6 +125,48 @@ class SmsChannel:
         """Finish what is under way for a few seconds, and close all connections."""
         await self._underway.ended(_CLOSE_SECONDS)
         await self._http.close()
+
+    async def _without_known(
+        self, groups: Sequence[list[Item]], envelopes: Sequence[Envelope], outcomes: list[SendOutcome]
+    ) -> list[list[Item]]:
+        """What is to be sent; of what is not, the outcome is written down."""
+        settled = set()
+
+        async def look(item: Item, attempt: int) -> None:
+            outcome = await self._earlier(item, attempt)
+            if outcome is not None:
+                settled.add(item.places[0])
+                for place in item.places:
+                    outcomes[place] = outcome
+
+        attempts = [
+            (item, max(envelopes[place].attempt for place in item.places)) for group in groups for item in group
+        ]
+        await bounded([partial(look, item, attempt) for item, attempt in attempts if attempt > 1], _AT_ONCE)
+        left = [[item for item in group if item.places[0] not in settled] for group in groups]
+        return [group for group in left if group]
+
+    async def _earlier(self, item: Item, attempt: int) -> SendOutcome | None:
+        """What became of an earlier try; None if the message is to be sent."""
+        for day in days_of(item.text.task, self._clock.now_ms()):
+            answer = await self._call(question(item.number, day))
+            code, value = ("", {}) if isinstance(answer, HttpFailure) else said(answer)
+            listed = lists(value, item.text) if code == TAKEN else None
+            if listed:
+                return Accepted("", (_HAD_IT,))
+            if listed is None:
+                return self._unanswered(code, answer, item, attempt)
+        return None
+
+    def _unanswered(
+        self, code: str, answer: HttpAnswer | HttpFailure, item: Item, attempt: int
+    ) -> SendOutcome | None:
+        outcome = judged(answer, self._clock, self._private((item.number,)))
+        if code in DENIED or isinstance(outcome, PayloadError | InvalidToken):
+            return None if attempt == _BLIND else Unknown(code, _NOT_SAID)
+        if isinstance(outcome, RateLimited | ConfigError):
+            return outcome
+        return Retry(None, code, _NOT_SAID)
 
     async def _deliver(self, items: Sequence[Item], outcomes: list[SendOutcome]) -> None:
         for item, outcome in zip(items, await self._told_apart(items), strict=True):
@@ -140,6 +193,7 @@ class SmsChannel:
             "SignatureVersion": "1.0",
             "SignatureNonce": self._nonce(),
             "Timestamp": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "Version": VERSION,
         }
         return await self._http.post_form(
             "/", signed("POST", {**common, **wanted}, self._settings.access_key_secret)

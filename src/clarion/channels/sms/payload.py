@@ -60,7 +60,7 @@ def parameters(items: Sequence[Item], extend_code: str | None) -> dict[str, str]
     text, else SendBatchSms."""
     first = items[0].text
     tasks = {item.text.task for item in items}
-    shared = {"Version": VERSION, "TemplateCode": first.template_code}
+    shared = {"TemplateCode": first.template_code}
     if len(tasks) == 1:
         shared["OutId"] = str(first.task)
     numbers = [item.number for item in items]
