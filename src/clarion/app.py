@@ -32,12 +32,22 @@ from clarion.delivery.vendors.intake import Intake
 from clarion.delivery.vendors.lines import Lines, VendorRecaller
 from clarion.delivery.vendors.part_recorder import PartRecorder
 from clarion.delivery.vendors.recorder import Recorder
+from clarion.devices.activities import ActivityService
 from clarion.devices.reporting import DeviceReporting
 from clarion.devices.service import DeviceService
 from clarion.failures import ConfigurationError, StoreUnavailable
 from clarion.foundation import Foundation, claim_data_directory
 from clarion.ids import IdGenerator
-from clarion.jobs import Jobs, background_jobs, broadcast_jobs, process_name, schedule_jobs, sms_job, vendor_jobs
+from clarion.jobs import (
+    Jobs,
+    activity_job,
+    background_jobs,
+    broadcast_jobs,
+    process_name,
+    schedule_jobs,
+    sms_job,
+    vendor_jobs,
+)
 from clarion.link.gateway import StoreBackend
 from clarion.link.hub import Hub
 from clarion.link.limits import LinkLimits
@@ -70,7 +80,6 @@ from clarion.tenants.receipts import Recipients
 from clarion.tenants.ways import Ways
 from clarion.web.application import Application
 from clarion.web.device_calls import DeviceCalls, LinkAddress
-from clarion.web.device_reports import DeviceReports
 from clarion.web.protocol import HttpLimits
 from clarion.web.server import HttpServer
 from clarion.web.tls import server_tls
@@ -161,9 +170,9 @@ class Server:
         )
         supplements = self._supplements = self._sms(ways, ids)
         dispatcher = Dispatcher(self._hub, lines, supplements)
-        devices = DeviceService(
-            database, self._writer, vault, ids, clock, self._hub, Binder(ledger, self._directory)
-        )
+        binder = Binder(ledger, self._directory)
+        devices = DeviceService(database, self._writer, vault, ids, clock, self._hub, binder)
+        activities = ActivityService(self._writer, ids, clock, binder)
         templates = TemplateService(database, self._directory, ids, clock)
         acceptance = Acceptance(ledger, self._directory, self._owner, settings.sms_supplement_seconds)
         launcher = Launcher(self._writer, acceptance, dispatcher, broadcasts, ids, clock)
@@ -209,27 +218,19 @@ class Server:
                 log=self._request_log,
                 body_seconds=settings.body_timeout,
             )
-            told = DeviceReports(
-                self._directory,
-                DeviceReporting(database, self._foundation.vault, reports),
-                self._nonces,
-                journal,
-                clock,
-                settings.body_timeout,
-            )
-            calls = DeviceCalls(
-                self._directory,
-                devices,
-                told,
-                self._nonces,
-                journal,
-                clock,
-                self._link_address,
-                settings.body_timeout,
-            )
             self._application = Application(
                 rpc,
-                calls,
+                DeviceCalls(
+                    self._directory,
+                    devices,
+                    activities,
+                    DeviceReporting(database, self._foundation.vault, reports),
+                    self._nonces,
+                    journal,
+                    clock,
+                    self._link_address,
+                    settings.body_timeout,
+                ),
                 VendorReceipts(self._receipt_desk(ledger, ids, metrics), settings.body_timeout),
                 metrics if settings.metrics else None,
                 {"database": self._check_database, "writes": self._check_writes},
@@ -256,7 +257,7 @@ class Server:
         self._jobs.start(broadcast_jobs(broadcasts, works=works))
         if works:
             feeder = Feeder(lines, ways, database, self._writer, parts_due, ids, clock)
-            self._jobs.start([*vendor_jobs(lines, feeder), sms_job(supplements)])
+            self._jobs.start([*vendor_jobs(lines, feeder), sms_job(supplements), activity_job(activities)])
         if PartOfServer.SCHEDULER in settings.roles:
             scheduler = Scheduler(
                 database, self._writer, launcher, self._directory, clock, self._owner, due, metrics.observe_fire

@@ -21,6 +21,7 @@ from clarion.delivery.recalls import Recalls
 from clarion.delivery.sms.supplements import Supplements
 from clarion.delivery.vendors.feeder import Feeder
 from clarion.delivery.vendors.lines import Lines
+from clarion.devices.activities import ActivityService
 from clarion.failures import StoreUnavailable
 from clarion.link.hub import Hub
 from clarion.observability.metrics import Metrics
@@ -242,6 +243,15 @@ def vendor_jobs(lines: Lines, feeder: Feeder) -> list[Job]:
 def sms_job(supplements: Supplements) -> Job:
     """Sends the SMS that supplement pushes."""
     return Job("sms", 0.0, supplements.turn)  # which waits by itself
+
+
+def activity_job(activities: ActivityService) -> Job:
+    """Forgets live activities that must have ended."""
+
+    async def sweep() -> bool:
+        return await activities.sweep() > 0
+
+    return Job("live-activities", 60.0, sweep)
 
 
 def schedule_jobs(scheduler: Scheduler, schedules: ScheduleService, retention_days: int) -> list[Job]:

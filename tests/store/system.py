@@ -34,6 +34,7 @@ from clarion.delivery.vendors.feeder import Feeder
 from clarion.delivery.vendors.lines import Lines
 from clarion.delivery.vendors.part_recorder import PartRecorder
 from clarion.delivery.vendors.recorder import Recorder
+from clarion.devices.activities import ActivityService
 from clarion.devices.reporting import DeviceReporting
 from clarion.devices.service import DeviceService
 from clarion.ids import IdGenerator
@@ -116,9 +117,9 @@ class System:
         self.inbox = Inbox(database, self.writer, self.ids, clock, self.ledger, sources)
         self.reports = Reports(self.writer, self.ids, clock, self.ledger, self.inbox, self.broadcasts.receipts)
         self.maintenance = Maintenance(database, self.writer, self.connections, clock, self.ledger)
-        self.devices = DeviceService(
-            database, self.writer, self.vault, self.ids, clock, self.connections, Binder(self.ledger, self.channels)
-        )
+        binder = Binder(self.ledger, self.channels)
+        self.devices = DeviceService(database, self.writer, self.vault, self.ids, clock, self.connections, binder)
+        self.activities = ActivityService(self.writer, self.ids, clock, binder)
         self.templates = TemplateService(database, self.directory, self.ids, clock)
         recorder = Recorder(self.ledger, self.ids)
         parts = PartRecorder(self.ledger, self.ids)

@@ -178,20 +178,65 @@ async def test_what_is_refused(push: Any, system: System, action: str) -> None:
     assert await system.count("messages") == 0
 
 
-@pytest.mark.parametrize("kind", [5, 6])
-async def test_its_trace_tells_what_it_waits_for(push: Any, system: System, clock: ManualClock, kind: int) -> None:
+@pytest.mark.parametrize(
+    ("kind", "outcome", "word", "status"),
+    [(5, "no_channel", "APNs", "DeviceNotOnlineOrNoResponse"), (6, "no_activity", "push token", "NoBindInfo")],
+)
+async def test_its_trace_tells_what_it_waits_for(
+    push: Any, system: System, clock: ManualClock, kind: int, outcome: str, word: str, status: str
+) -> None:
     await push("PushSimple", DeliveryType=kind, ActivityEvent="end")
     found = await system.trace(TOKEN, "k")
-    assert [hop.outcome for hop in found.hops] == ["on_disk", "no_channel"]
-    assert "APNs" in found.hops[1].cause
+    assert [hop.outcome for hop in found.hops] == ["on_disk", outcome]
+    assert word in found.hops[1].cause
     assert "expires" in found.hops[1].next
-    assert (found.status, found.status_name) == (0, "DeviceNotOnlineOrNoResponse")
+    assert found.status_name == status
     clock.advance(601)
     assert (await system.trace(TOKEN, "k")).status_name == "MsgExpired"
+    await system.maintenance.expire()
+    found = await system.trace(TOKEN, "k")
+    assert outcome == "no_channel" or found.hops[1].outcome == outcome  # the status does not tell any more
+
+
+START = {"ActivityEvent": "start", "ActivityContentState": {"score": 0}}
+KIND = {"attributes-type": "MatchAttributes", "attributes": {"home": "a", "n": 1}}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+async def test_a_start(push: Any, action: str) -> None:
+    stored = await push(action, **START, ExtendedParams=json.dumps({**KIND, "more": 1}))
+    assert stored.activity == Activity(
+        "start", {"score": 0}, attributes_type="MatchAttributes", attributes={"home": "a", "n": 1}
+    )
+    assert stored.params == {"more": 1}
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        {"ExtendedParams": json.dumps({"attributes": {}})},
+        {"ExtendedParams": json.dumps({**KIND, "attributes": "{"})},
+        {"ExtendedParams": json.dumps({**KIND, "attributes-type": 1})},
+        {"ExtendedParams": json.dumps(KIND), "ActivityContentState": ""},
+        {"ExtendedParams": json.dumps(KIND), "DeliveryType": 6},
+        {"ExtendedParams": json.dumps(KIND), "DeliveryType": 2},
+    ],
+)
+async def test_a_start_that_lacks_something(push: Any, missing: dict[str, Any]) -> None:
+    with pytest.raises(Refusal) as refused:
+        await push("PushSimple", **{**START, **missing})
+    assert refused.value.result.code == "3028"
+    assert "ActivityEvent" in refused.value.message
+
+
+async def test_a_device_s_own_token_gets_no_live_activity(push: Any) -> None:
+    """Apple would call the device's token wrong for such a message, and it would be forgotten."""
+    stored = await push("PushSimple", DeliveryType=2, ActivityEvent="end", ExtendedParams=json.dumps(KIND))
+    assert stored.activity is None
+    assert stored.params == KIND
 
 
 FIELDS: dict[str, Any] = {
-    "DeliveryType": 3,
     "ExtendedParams": json.dumps({"键": "值", "sound": "a.caf", "badge": 3}, ensure_ascii=False),
     "PushAction": 1,
     "Silent": 1,

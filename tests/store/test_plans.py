@@ -12,7 +12,7 @@ import pytest
 from clarion.analytics import service as analytics
 from clarion.callbacks import outbox
 from clarion.callbacks import service as callback_service
-from clarion.delivery import accept, binding, inbox, maintenance, recalls, revocations, trace
+from clarion.delivery import accept, activities, binding, inbox, maintenance, recalls, revocations, trace
 from clarion.delivery.broadcasts import acceptance as broadcast_acceptance
 from clarion.delivery.broadcasts import (
     audience,
@@ -30,6 +30,7 @@ from clarion.delivery.broadcasts import (
 )
 from clarion.delivery.broadcasts import inbox as broadcast_inbox
 from clarion.delivery.vendors import arrivals, claims, part_claims, part_recorder, quota, recorder, tokens
+from clarion.devices import activities as live_activities
 from clarion.devices import reporting
 from clarion.devices import service as devices
 from clarion.revocation import service as revocation_service
@@ -73,6 +74,8 @@ def _queries() -> Iterator[tuple[str, Query]]:
         schedules,
         scheduler,
         accept,
+        activities,
+        live_activities,
         binding,
         inbox,
         maintenance,

@@ -84,6 +84,7 @@ def test_modules_are_small_and_say_what_they_are_for(module: Path) -> None:
 
 _NAMED_ELSEWHERE = {
     "devices/service.py": "an iOS device's token is its address at Apple",
+    "delivery/activities.py": "live activities are Apple's, and there is one way to them",
     "cli/device.py": "the choices that the command's help lists",
 }
 

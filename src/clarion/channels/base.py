@@ -67,11 +67,23 @@ class PayloadError:
 
 
 @dataclass(frozen=True, slots=True)
-class ConfigError:
-    """Wrong credentials or settings: no message of this app will be taken until the operator changes them."""
+class Superseded:
+    """It was not sent, because a newer message has what it said; of live activities."""
 
     code: str = ""
     text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigError:
+    """Wrong credentials or settings: it will not be taken until the operator changes them.
+
+    `whole`: whether that is so for all messages of the app, or for those of this kind.
+    """
+
+    code: str = ""
+    text: str = ""
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +94,7 @@ class Unknown:
     text: str = ""
 
 
-SendOutcome = Accepted | InvalidToken | Retry | RateLimited | PayloadError | ConfigError | Unknown
+SendOutcome = Accepted | InvalidToken | Retry | RateLimited | PayloadError | Superseded | ConfigError | Unknown
 
 
 class Envelope(NamedTuple):

@@ -14,15 +14,19 @@ class Activity(msgspec.Struct, frozen=True, omit_defaults=True):
     """The live-activity part of a push (iOS).
 
     Attributes:
-        event: `update` or `end`.
+        event: `update`, `end`, or `start` with a push-to-start token.
         state: the `content-state` that the app defined.
         dismissal: seconds since 1970 at which an ended activity disappears; None leaves it to the system. It has
             no effect with `update`.
+        attributes_type: of a `start`, the name of the app's type of activity.
+        attributes: of a `start`, its attributes, which do not change.
     """
 
     event: str
     state: Any = None
     dismissal: int | None = None
+    attributes_type: str = ""
+    attributes: Any = None
 
 
 class Sms(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -29,10 +29,12 @@ from clarion.cli.context import (
 )
 from clarion.delivery.binding import Binder
 from clarion.delivery.ledger import Ledger
+from clarion.devices.activities import ActivityService
 from clarion.devices.model import Registration, VendorToken, vendor_token
 from clarion.devices.service import DeviceService
 from clarion.foundation import Foundation
 from clarion.ids import MAX_NODE, IdGenerator
+from clarion.link.activities import ActivityId, PushToken
 from clarion.link.client import Closed, CredentialsRejected, LinkClient, LinkLost
 from clarion.link.client_registration import RegistrationFailed, register_device
 from clarion.link.hub import Hub
@@ -41,6 +43,7 @@ from clarion.link.registration import Platform
 from clarion.results import Refusal
 from clarion.store.facts import largest_id
 from clarion.store.group import GroupWriter
+from clarion.tenants.model import App
 
 commands = typer.Typer(
     help="Devices: register one, or be one in the terminal.", no_args_is_help=True, rich_markup_mode=None
@@ -107,8 +110,78 @@ def register(
         print_fields("Device registered; the secret is not shown again", fields)
 
 
+@commands.command("activity")
+def activity(
+    app_id: AppId,
+    workspace_id: WorkspaceId,
+    token: Annotated[str, typer.Option("--token", "--delivery-token", metavar="T", help="The device's token.")],
+    activity_id: Annotated[str, typer.Option(metavar="A", help="Id of its live activity (iOS).")],
+    push_token: Annotated[
+        str | None,
+        typer.Option(metavar="P", help="Push token of the activity, hexadecimal.", show_default=False),
+    ] = None,
+    ended: Annotated[bool, typer.Option("--ended", help="The activity has ended.")] = False,
+    data_dir: DataDir = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Report a live activity in place of its device: pushes to the activity id go to the push token."""
+    if (push_token is None) is not ended:
+        raise typer.BadParameter("give either --push-token or --ended")
+    for name, value, form in (
+        ("activity-id", activity_id, ActivityId),
+        ("push-token", push_token, PushToken | None),
+    ):
+        try:
+            msgspec.convert(value, form)
+        except msgspec.ValidationError:
+            raise typer.BadParameter(f"--{name} has not the form of one") from None
+
+    async def work(foundation: Foundation) -> int | None:
+        known = await _devices(foundation, app_id, workspace_id)
+        device = await known.service.number_of(known.app.key, token)
+        if device is None:
+            fail("no device of the app has this token; `clarion device register` makes one")
+        if push_token is None:
+            await known.activities.end(known.app.key, device, activity_id)
+            return None
+        return await known.activities.report(known.app.key, device, activity_id, push_token)
+
+    try:
+        expires_at = with_foundation(settings_of(data_dir, config), work)
+    except Refusal as refusal:
+        fail(refusal.message)
+    fields = {"activityId": activity_id, "expiresAt": expires_at}
+    if json:
+        print_json(fields)
+    else:
+        print_fields("Live activity reported" if push_token else "Live activity forgotten", fields)
+
+
 def _address(channel: Vendor | None, token: str | None) -> VendorToken | None:
     return vendor_token(CHANNELS[channel.value].third_channel, token) if channel is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Devices:
+    """An app's devices and their live activities."""
+
+    app: App
+    service: DeviceService
+    activities: ActivityService
+
+
+async def _devices(foundation: Foundation, app_id: str, workspace_id: str) -> _Devices:
+    directory = foundation.directory
+    await directory.refresh()
+    app = await directory.find_app(app_id, workspace_id)
+    if app is None:
+        fail(f"no app {app_id} in workspace {workspace_id}; make it with `clarion app create`")
+    database, clock = foundation.database, foundation.clock
+    ids = IdGenerator(clock, node=MAX_NODE, floor=await largest_id(database))
+    writer, binder = GroupWriter(database), Binder(Ledger(directory, ids), directory)
+    service = DeviceService(database, writer, foundation.vault, ids, clock, Hub(), binder)
+    return _Devices(app, service, ActivityService(writer, ids, clock, binder))
 
 
 async def _register(
@@ -119,19 +192,10 @@ async def _register(
     user: str | None,
     vendor: VendorToken | None,
 ) -> Registration:
-    directory = foundation.directory
-    await directory.refresh()
-    app = await directory.find_app(app_id, workspace_id)
-    if app is None:
-        fail(f"no app {app_id} in workspace {workspace_id}; make it with `clarion app create`")
-    database, clock = foundation.database, foundation.clock
-    ids = IdGenerator(clock, node=MAX_NODE, floor=await largest_id(database))
-    binder = Binder(Ledger(directory, ids), directory)
-    devices = DeviceService(database, GroupWriter(database), foundation.vault, ids, clock, Hub(), binder)
-    system = PLATFORMS[platform.value]
-    made = await devices.register(app.key, system, vendor)
+    known, system = await _devices(foundation, app_id, workspace_id), PLATFORMS[platform.value]
+    made = await known.service.register(known.app.key, system, vendor)
     if user:
-        await devices.bind(app.key, made.token, user, system)
+        await known.service.bind(known.app.key, made.token, user, system)
     return made
 
 

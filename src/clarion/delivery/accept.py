@@ -15,13 +15,14 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, select, update
 
 from clarion.channels.registry import Platform
+from clarion.delivery.activities import ACTIVITIES_BY_ID, reachable
 from clarion.delivery.broadcasts.model import Announcement
 from clarion.delivery.ledger import Count, Figure, Ledger
 from clarion.delivery.routing import LINK, Reachable, Routes, way_to
 from clarion.delivery.series import series_code
 from clarion.delivery.sms.owed import OwedSms, owe
 from clarion.delivery.sms.rules import SmsStrategy, due_at
-from clarion.delivery.states import MessageStatus
+from clarion.delivery.states import MessageStatus, Outcome
 from clarion.ids import id_time_ms
 from clarion.store.database import Transaction
 from clarion.store.gates import pass_together
@@ -47,6 +48,9 @@ class TargetType(IntEnum):
 
 
 DEVICE_TYPES = frozenset({TargetType.ANDROID, TargetType.IOS, TargetType.HARMONY})
+ACTIVITY_TYPES = frozenset({TargetType.ACTIVITY_TOKEN, TargetType.ACTIVITY_ID})
+UNBOUND = {TargetType.USER: Outcome.NO_BINDING, TargetType.ACTIVITY_ID: Outcome.NO_ACTIVITY}
+"""Targets that are names, which devices take and give up: what the trace says of one that nothing has."""
 _PLATFORM_OF: dict[TargetType, str | None] = {
     TargetType.ANDROID: Platform.ANDROID.label,
     TargetType.IOS: Platform.IOS.label,
@@ -157,6 +161,12 @@ _DEVICES_BY_USER = Query(
     ),
     lists=("targets",),
 )
+_LOOKUPS: dict[TargetType, Query] = {
+    **dict.fromkeys(DEVICE_TYPES, _DEVICES_BY_TOKEN),
+    TargetType.USER: _DEVICES_BY_USER,
+    TargetType.ACTIVITY_ID: ACTIVITIES_BY_ID,
+}
+"""What finds the devices of a target; a push token needs no looking up."""
 _EARLIER = Query(
     select(messages.c.message, messages.c.task, tasks.c.answer)
     .join(tasks, tasks.c.task == messages.c.task, isouter=True)
@@ -221,8 +231,8 @@ class _Earlier(NamedTuple):
     answer: str | None
 
 
-_Resolved = dict[tuple[int, bool, str], list[Reachable]]
-"""Devices by (app, whether the target is a user, target)."""
+_Resolved = dict[tuple[int, Query, str], list[Reachable]]
+"""Devices by (app, what found them, target)."""
 
 
 class Acceptance:
@@ -267,8 +277,9 @@ class Acceptance:
                 counts.append(Count(task.app, task.task, message.message, self._series(task, found), Figure.TOTAL))
                 for device in found:
                     way = way_to(device, configured, link_only=task.link_only)
-                    result.planned.append(Planned(message, device.device, way, device.vendor_token))
-                    delivery_rows.append(self._delivery_row(device.device, message.message, task, way))
+                    if way == LINK or way in configured:
+                        result.planned.append(Planned(message, device.device, way, device.vendor_token))
+                    delivery_rows.append(self._delivery_row(device.device, message.message, task, way, configured))
             if fresh:
                 result.answer = task.answer
                 task_rows.append(task_row(task))
@@ -286,9 +297,11 @@ class Acceptance:
         at = due_at(task.sms, task.created_at, task.expires_at, self._sms_window, reachable=bool(found))
         return OwedSms(message.message, task.app, at, task.sms)
 
-    def _delivery_row(self, device: int, message: int, task: NewTask, way: str) -> tuple[object, ...]:
-        if way == LINK:
-            return delivery_row(device, message, task.app, task.created_at)
+    def _delivery_row(
+        self, device: int, message: int, task: NewTask, way: str, configured: frozenset[str]
+    ) -> tuple[object, ...]:
+        if way not in configured:
+            return delivery_row(device, message, task.app, task.created_at, way)
         until = task.created_at + LEASE_MS
         return (device, message, task.app, way, 0, task.created_at, self._owner, 0, until)
 
@@ -326,7 +339,7 @@ class Acceptance:
 
     def _message_row(self, task: NewTask, message: NewMessage, resolved: _Resolved) -> tuple[object, ...]:
         found = _devices(resolved, task, message)
-        bound = task.target_type is not TargetType.USER or found
+        bound = found or task.target_type not in UNBOUND
         status = MessageStatus.DEVICE_NOT_ONLINE_OR_NO_RESPONSE if bound else MessageStatus.NO_BIND_INFO
         return (
             message.message,
@@ -350,22 +363,22 @@ def delivery_row(device: int, message: int, app: int, now: int, channel: str = L
 
 
 async def _resolve(transaction: Transaction, batch: Sequence[NewTask]) -> _Resolved:
-    wanted: dict[tuple[int, bool], set[str]] = defaultdict(set)
+    wanted: dict[tuple[int, Query], set[str]] = defaultdict(set)
     for task in batch:
-        if task.target_type is TargetType.USER or task.target_type in DEVICE_TYPES:
-            targets = wanted[task.app, task.target_type is TargetType.USER]
-            targets.update(message.target for message in task.messages)
+        if lookup := _LOOKUPS.get(task.target_type):
+            wanted[task.app, lookup].update(message.target for message in task.messages)
     await pass_together(transaction, ((app, name) for (app, _), names in wanted.items() for name in names))
     resolved: _Resolved = defaultdict(list)
-    for (app, user), names in wanted.items():
-        query = _DEVICES_BY_USER if user else _DEVICES_BY_TOKEN
-        for target, *device in await transaction.fetch(query, app=app, targets=sorted(names)):
-            resolved[app, user, target].append(Reachable(*device))
+    for (app, lookup), names in wanted.items():
+        for target, *device in await transaction.fetch(lookup, app=app, targets=sorted(names)):
+            resolved[app, lookup, target].append(Reachable(*device))
     return resolved
 
 
 def _devices(resolved: _Resolved, task: NewTask, message: NewMessage) -> list[Reachable]:
-    return resolved.get((task.app, task.target_type is TargetType.USER, message.target), [])
+    if lookup := _LOOKUPS.get(task.target_type):
+        return resolved.get((task.app, lookup, message.target), [])
+    return [reachable(message.message, message.target)]
 
 
 def task_row(task: NewTask) -> tuple[object, ...]:

@@ -39,6 +39,7 @@ def _waiting(types: Iterable[TargetType]) -> Query:
 
 _WAITING_FOR_USER = _waiting([TargetType.USER])
 _WAITING_FOR_TOKEN = _waiting(DEVICE_TYPES)
+_WAITING_FOR_ACTIVITY = _waiting([TargetType.ACTIVITY_ID])
 _INSERT_DELIVERIES = Insert(deliveries, DELIVERY_COLUMNS, on_conflict="DO NOTHING", returning=("message",))
 _SET_BOUND = Query(
     lambda terms: (
@@ -115,6 +116,21 @@ class Binder:
             now: time, ms.
         """
         waiting = await transaction.fetch(_WAITING_FOR_USER, app=app, target=user_id, now=now)
+        return await self._bind(transaction, app, device, waiting, hop, now)
+
+    async def attach_activity(
+        self, transaction: Transaction, app: int, activity_id: str, activity: Reachable, hop: int, now: int
+    ) -> int:
+        """Owe a live activity, whose push token was reported now, every open message to its id; how many.
+
+        The transaction has passed the id's gate.
+        """
+        waiting = await transaction.fetch(_WAITING_FOR_ACTIVITY, app=app, target=activity_id, now=now)
+        return await self._bind(transaction, app, activity, waiting, hop, now)
+
+    async def _bind(
+        self, transaction: Transaction, app: int, device: Reachable, waiting: Sequence[Row], hop: int, now: int
+    ) -> int:
         attached = await self._attach(transaction, app, device, waiting, now)
         if attached:
             await transaction.execute(_SET_BOUND, attached=list(attached), now=now)
@@ -165,15 +181,18 @@ class Binder:
                     counts.append(Count(app, task, message, series, Figure.TOTAL, -1))
                     counts.append(Count(app, task, message, place + kind_of(series), Figure.TOTAL))
         await self._ledger.count(transaction, counts, now)
-        return {
-            message: Outcome.QUEUED if ways[message] == LINK else Outcome.VENDOR_QUEUED
-            for message in sorted(attached)
-        }
+        return {message: _waits(ways[message], configured) for message in sorted(attached)}
+
+
+def _waits(way: str, configured: frozenset[str]) -> Outcome:
+    if way == LINK:
+        return Outcome.QUEUED
+    return Outcome.VENDOR_QUEUED if way in configured else Outcome.NO_CHANNEL
 
 
 def _way(device: Reachable, configured: frozenset[str], content: bytes) -> str:
     if device.channel not in configured:
-        return LINK
+        return device.only or LINK
     return way_to(device, configured, link_only=decode_content(content).notify_type == LINK_ONLY)
 
 

@@ -13,12 +13,12 @@ from sqlalchemy import Column, bindparam, delete, select, text, tuple_, update
 
 from clarion.channels.registry import Channel
 from clarion.clock import Clock
-from clarion.delivery.accept import IDEMPOTENCY_MS
+from clarion.delivery.accept import IDEMPOTENCY_MS, UNBOUND, TargetType
 from clarion.delivery.connections import Connections
 from clarion.delivery.hops import Hop, write_hops
 from clarion.delivery.ledger import Event, EventKind, Ledger
 from clarion.delivery.series import PushKind
-from clarion.delivery.states import MessageStatus, Outcome, Stage
+from clarion.delivery.states import MessageStatus, Stage
 from clarion.ids import first_id_at
 from clarion.store.database import Database, Row, Transaction
 from clarion.store.group import GroupWriter
@@ -36,7 +36,7 @@ _TASK_MARGIN_MS = 60_000
 """A task's number is a little smaller than those of its messages, which need it."""
 
 _OVERDUE = Query(
-    select(messages.c.message, messages.c.status, messages.c.status_at, messages.c.app)
+    select(messages.c.message, messages.c.status, messages.c.status_at, messages.c.app, messages.c.target_type)
     .where(text(OPEN_STATUSES), messages.c.expires_at <= bindparam("now"))
     .order_by(messages.c.expires_at)
     .limit(bindparam("limit"))
@@ -207,22 +207,26 @@ class Maintenance:
             return 0
         await _keep_unbound(transaction, overdue)
         await self._ledger.tell(
-            transaction, [Event(app, message, None, EventKind.STATUS, now) for message, _, _, app in overdue]
+            transaction, [Event(app, message, None, EventKind.STATUS, now) for message, _, _, app, _ in overdue]
         )
         return await transaction.execute(_EXPIRE, overdue=[row[0] for row in overdue])
 
 
 async def _keep_unbound(transaction: Transaction, overdue: Sequence[Row]) -> None:
     """Where the status is about to be lost, let the trace go on saying that there was no device."""
-    unbound = {message: since for message, status, since, _ in overdue if status == MessageStatus.NO_BIND_INFO}
+    unbound = {
+        message: (since, UNBOUND[TargetType(kind)])
+        for message, status, since, _, kind in overdue
+        if status == MessageStatus.NO_BIND_INFO
+    }
     if not unbound:
         return
     traced = {row[0] for row in await transaction.fetch(_TRACED, unbound=list(unbound))}
     await write_hops(
         transaction,
         [
-            Hop(message, 0, since, None, Stage.PLANNED, Outcome.NO_BINDING)
-            for message, since in unbound.items()
+            Hop(message, 0, since, None, Stage.PLANNED, outcome)
+            for message, (since, outcome) in unbound.items()
             if message not in traced
         ],
     )

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, or_, select, update
+from sqlalchemy import bindparam, case, delete, or_, select, update
 
 from clarion.channels.base import VendorCopy
 from clarion.clock import Clock
 from clarion.delivery.accept import DEVICE_TYPES, TargetType
+from clarion.delivery.activities import ACTIVITIES_BY_ID, ONLY_WAY
 from clarion.delivery.connections import Connections
 from clarion.delivery.hops import Hop, write_hops
 from clarion.delivery.ledger import Event, EventKind, Ledger
@@ -88,6 +89,12 @@ _BY_USER = Query(
     ),
     lists=("targets",),
 )
+_LOOKUPS = {
+    DEVICE_TYPES: _BY_TOKEN,
+    frozenset({TargetType.USER}): _BY_USER,
+    frozenset({TargetType.ACTIVITY_ID}): ACTIVITIES_BY_ID,
+}
+"""What finds the devices of targets of some types."""
 _LOCK_DELIVERIES = Query(
     lambda terms: (
         select(deliveries.c.device, deliveries.c.message)
@@ -126,11 +133,17 @@ _REVOKE = Query(
 _HOLDERS = Query(
     lambda terms: (
         select(
-            hops.c.message, hops.c.device, hops.c.outcome, hops.c.code, devices.c.channel, devices.c.vendor_token
+            hops.c.message,
+            hops.c.device,
+            hops.c.outcome,
+            hops.c.code,
+            case((devices.c.device.is_(None), ONLY_WAY), else_=devices.c.channel),  # no device: a live activity
+            devices.c.vendor_token,
         )
-        .join(devices, devices.c.device == hops.c.device)
+        .join(devices, devices.c.device == hops.c.device, isouter=True)
         .where(
             terms.any_of(hops.c.message, "messages"),
+            hops.c.device.is_not(None),
             or_(
                 *(hops.c.stage == stage.value for stage in (Stage.SENT, Stage.ACKED, Stage.REVOKED, Stage.RECALLED))
             ),
@@ -265,17 +278,19 @@ async def _withdraw(transaction: Transaction, step: _Step) -> set[tuple[int, int
     targets = {wanted.target for wanted in step.messages}
     # Along with pushes, but not with a bind, which could owe a message to one more device.
     await pass_together(transaction, ((step.app, target) for target in targets))
-    found: dict[tuple[bool, str], list[int]] = {}
-    for is_user, kinds, query in ((True, {TargetType.USER}, _BY_USER), (False, DEVICE_TYPES, _BY_TOKEN)):
+    found: dict[tuple[int, str], list[int]] = {}
+    for kinds, query in _LOOKUPS.items():
         names = {wanted.target for wanted in step.messages if wanted.target_type in kinds}
         rows = await transaction.fetch(query, app=step.app, targets=sorted(names)) if names else ()
-        for name, device in rows:
-            found.setdefault((is_user, name), []).append(device)
+        for name, device, *_ in rows:
+            for kind in kinds:
+                found.setdefault((kind, name), []).append(device)
     pairs = [
         (device, wanted.message)
         for wanted in step.messages
-        for device in found.get((wanted.target_type == TargetType.USER, wanted.target), ())
+        for device in found.get((wanted.target_type, wanted.target), ())
     ]
+    pairs += [(wanted.message,) * 2 for wanted in step.messages if wanted.target_type == TargetType.ACTIVITY_TOKEN]
     rows = await transaction.fetch(_LOCK_DELIVERIES, pairs=pairs) if pairs else ()
     owed = {(device, message) for device, message in rows}
     if owed:

@@ -1,7 +1,8 @@
 """Which way a message goes to a device. Pure.
 
 A device that reported a vendor's token is reached through that vendor, if the app has set the channel up and the
-push is not for the own link alone (`NotifyType` `transparent`); every other device over the own link.
+push is not for the own link alone (`NotifyType` `transparent`); every other device over the own link. A live
+activity has no link: what is for it waits for its one channel.
 """
 
 from __future__ import annotations
@@ -29,17 +30,19 @@ class Reachable(NamedTuple):
         platform: label of its platform.
         channel: label of the vendor channel that it reported, if any.
         vendor_token: its token there.
+        only: label of the one channel that can reach it, set up or not; None for what has the own link.
     """
 
     device: int
     platform: str
     channel: str | None
     vendor_token: str | None
+    only: str | None = None
 
 
 def way_to(device: Reachable, configured: frozenset[str], *, link_only: bool) -> str:
     """The label of the channel for a message to `device`."""
     channel = device.channel
     if link_only or channel is None or device.vendor_token is None or channel not in configured:
-        return LINK
+        return device.only or LINK
     return channel

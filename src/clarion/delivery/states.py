@@ -100,8 +100,23 @@ class Outcome(Enum):
     )
     NO_CHANNEL = (
         "no_channel",
-        "A live activity is reached through the APNs channel alone, and that is not set up.",
-        "Nothing is sent: the message waits for the channel until it expires.",
+        "A live activity is reached through the APNs channel alone, and the app has not set that up.",
+        "Set it up with `clarion channel set`: the message is sent then, unless it expires before.",
+    )
+    NO_ACTIVITY = (
+        "no_activity",
+        "No device has reported the push token of a live activity with this id.",
+        "The message waits for the report (POST /device/activity) until it expires; check the activity id.",
+    )
+    ACTIVITY_ENDED = (
+        "activity_ended",
+        "The live activity ended, or its push token is dead, before the message was sent to it.",
+        "The message waits for another report of the same activity id (POST /device/activity) until it expires.",
+    )
+    SUPERSEDED = (
+        "superseded",
+        "A newer message to the same live activity was waiting as well, and was sent in place of this update.",
+        "",
     )
     WRITTEN = (
         "written",

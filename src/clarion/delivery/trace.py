@@ -6,17 +6,19 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, bindparam, select
+from sqlalchemy import Column, bindparam, func, select
 
 from clarion.clock import Clock
-from clarion.delivery.accept import DEVICE_TYPES, TargetType
+from clarion.delivery.accept import ACTIVITY_TYPES, UNBOUND, TargetType
+from clarion.delivery.activities import ONLY_WAY
 from clarion.delivery.broadcasts.history import History, history
 from clarion.delivery.routing import LINK
 from clarion.delivery.sms.owed import owed_sms
 from clarion.delivery.states import OPEN, OUTCOMES, MessageStatus, Outcome, Stage
 from clarion.store.database import Database, Row, Transaction
 from clarion.store.queries import Query
-from clarion.store.schema import deliveries, devices, hops, messages, tasks
+from clarion.store.schema import channels, deliveries, devices, hops, messages, tasks
+from clarion.store.schema_vendors import activities
 
 
 class TraceHop(msgspec.Struct, frozen=True):
@@ -76,12 +78,31 @@ _MESSAGE = Query(
     .order_by(messages.c.message.desc())
     .limit(1)
 )
+_WITH_ACTIVITY = devices.alias("with_activity")
 _HOPS = Query(
-    select(hops.c.at, hops.c.stage, hops.c.outcome, hops.c.code, hops.c.detail, devices.c.token)
+    select(
+        hops.c.at,
+        hops.c.stage,
+        hops.c.outcome,
+        hops.c.code,
+        hops.c.detail,
+        func.coalesce(
+            devices.c.token,
+            select(_WITH_ACTIVITY.c.token)
+            .join(activities, activities.c.device == _WITH_ACTIVITY.c.device)
+            .where(activities.c.activity == hops.c.device)
+            .scalar_subquery(),
+        ),
+    )
     .join(devices, devices.c.device == hops.c.device, isouter=True)
     .where(hops.c.message == bindparam("message"))
     .order_by(hops.c.hop)
     .limit(1000)
+)
+_HAS_CHANNEL = Query(
+    select(channels.c.app).where(
+        channels.c.app == bindparam("app"), channels.c.channel == bindparam("way"), channels.c.enabled == 1
+    )
 )
 _DEVICE = Query(
     select(devices.c.device).where(devices.c.app == bindparam("app"), devices.c.token == bindparam("token"))
@@ -193,10 +214,11 @@ async def _planned(
 ) -> Outcome:
     """What was planned for a message of which nothing else is known yet."""
     kind = TargetType(target_type)
-    if kind not in DEVICE_TYPES and kind is not TargetType.USER:
-        return Outcome.NO_CHANNEL
-    if kind is TargetType.USER and status == MessageStatus.NO_BIND_INFO:
-        return Outcome.NO_BINDING
+    if kind in UNBOUND and status == MessageStatus.NO_BIND_INFO:
+        return UNBOUND[kind]
+    if kind in ACTIVITY_TYPES:
+        is_set_up = await transaction.fetch_one(_HAS_CHANNEL, app=app, way=ONLY_WAY)
+        return Outcome.NO_CHANNEL if is_set_up is None else Outcome.VENDOR_QUEUED
     if kind is not TargetType.USER and await transaction.fetch_one(_DEVICE, app=app, token=target) is None:
         return Outcome.NO_DEVICE
     query = _AT_VENDOR[kind is TargetType.USER]
@@ -206,6 +228,9 @@ async def _planned(
 
 def _hop(at: int, stage: Stage, outcome: Outcome) -> TraceHop:
     return TraceHop(at, stage.value, outcome.label, None, outcome.cause, outcome.next_step)
+
+
+_UNTIL_REVOKED = frozenset({Outcome.QUEUED, Outcome.WRITTEN, *UNBOUND.values()})
 
 
 def _read_hops(rows: Sequence[Sequence[Any]]) -> Iterator[TraceHop]:
@@ -223,5 +248,5 @@ def _read_hops(rows: Sequence[Sequence[Any]]) -> Iterator[TraceHop]:
             Outcome.RECALL_OWED: recalled,
             Outcome.RECALL_UNKNOWN: recalled,
         }.get(outcome, ())
-        done |= revoked and outcome in (Outcome.QUEUED, Outcome.WRITTEN, Outcome.NO_BINDING)
+        done |= revoked and outcome in _UNTIL_REVOKED
         yield TraceHop(at, stage, label, code, cause, "" if done else outcome.next_step, token)

@@ -209,6 +209,15 @@ class DeviceService:
             return None
         return Identity(row[0], app, self._vault.open(bytes(row[1]), secret_context(app, token)), row[2])
 
+    async def number_of(self, app: int, token: str) -> int | None:
+        """The internal number of a device; None for an unknown one."""
+
+        async def work(transaction: Transaction) -> Row | None:
+            return await transaction.fetch_one(_IDENTIFY, app=app, token=token)
+
+        row = await self._database.read(work)
+        return None if row is None else int(row[0])
+
     async def bind(self, app: int, token: str, user_id: str, platform: Platform, phone: str | None = None) -> None:
         """Make `user_id` the device's user; what waits for the user is delivered to it.
 

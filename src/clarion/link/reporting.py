@@ -54,8 +54,8 @@ class ReportedEvent(Struct, frozen=True, rename="camel", omit_defaults=True):
         return self.kind.value, self.id or "", self.msg_key or "", "" if self.at is None else str(self.at)
 
 
-class ReportRequest(Struct, frozen=True, rename="camel"):
-    """Body of the request.
+class SignedRequest(Struct, frozen=True, rename="camel"):
+    """What a device says in every request that it signs.
 
     Attributes:
         app_id: the app.
@@ -63,8 +63,7 @@ class ReportRequest(Struct, frozen=True, rename="camel"):
         token: the device's delivery token.
         timestamp: the device's clock in ms.
         nonce: 8 to 64 fresh random characters.
-        signature: see `sign_report`.
-        events: what is told, at most `MAX_EVENTS`.
+        signature: over all of the request.
     """
 
     app_id: Name
@@ -73,6 +72,11 @@ class ReportRequest(Struct, frozen=True, rename="camel"):
     timestamp: Milliseconds
     nonce: Annotated[str, Meta(min_length=8, max_length=64)]
     signature: Annotated[str, Meta(max_length=64)]
+
+
+class ReportRequest(SignedRequest, frozen=True, rename="camel"):
+    """Body of the request. `events`: what is told, at most `MAX_EVENTS`."""
+
     events: Annotated[list[ReportedEvent], Meta(min_length=1, max_length=MAX_EVENTS)]
 
 
@@ -133,6 +137,11 @@ def verify_report(request: ReportRequest, secret: bytes, now_ms: int) -> ReportF
         timestamp=request.timestamp,
         nonce=request.nonce,
     )
+    return fault_of(request, expected, now_ms)
+
+
+def fault_of(request: SignedRequest, expected: str, now_ms: int) -> ReportFault | None:
+    """What is wrong with a request whose signature should be `expected`, by the server's clock (ms)."""
     if not hmac.compare_digest(expected.encode(), request.signature.encode()):
         return ReportFault.BAD_SIGNATURE
     if abs(now_ms - request.timestamp) > MAX_SKEW_MS:

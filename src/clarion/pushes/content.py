@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Any, NoReturn, TypeVar
 
 from clarion.channels.message import Activity, PushContent, Sms, encode_content
-from clarion.delivery.accept import TargetType
+from clarion.delivery.accept import ACTIVITY_TYPES, TargetType
 from clarion.pushes.lenient import parse_map
 from clarion.pushes.model import PushForm
 from clarion.results import Refusal, ResultCode
@@ -32,7 +32,7 @@ _FLAGS = (0, 1)
 _NOTIFY_TYPES = ("notify", "transparent")
 _CLASSIFICATIONS = ("0", "1")
 _ACTIVITY_EVENTS = ("update", "end")
-_ACTIVITY_TYPES = (TargetType.ACTIVITY_TOKEN, TargetType.ACTIVITY_ID)
+_START = "start"
 _SMS_STRATEGIES = (0, 1, 2)
 
 
@@ -62,8 +62,10 @@ def shared_content(form: PushForm) -> dict[str, Any]:
     Raises:
         Refusal: 3028, 3035, 3044, 3058, 3059.
     """
+    params = check_extended_params(form.extended_params)
     return {
-        "params": check_extended_params(form.extended_params),
+        "activity": _activity(form, params),
+        "params": params,
         "action": one_of("PushAction", form.push_action, _FLAGS, 0),
         "silent": one_of("Silent", form.silent, _FLAGS, 0),
         "notify_type": one_of("NotifyType", form.notify_type, _NOTIFY_TYPES, "notify"),
@@ -75,7 +77,6 @@ def shared_content(form: PushForm) -> dict[str, Any]:
         "data_payload": form.transparent_message_payload,
         "data_urgency": form.transparent_message_urgency or "",
         "vendor_template": map_of("VendorTemplate", form.vendor_template) or None,
-        "activity": _activity(form),
         "sms": _sms(form),
     }
 
@@ -114,15 +115,24 @@ def _check_badge(params: dict[str, Any]) -> None:
         raise Refusal(ResultCode.BADGE_ADD_NUM_NEED_BADGE_CLASS)
 
 
-def _activity(form: PushForm) -> Activity | None:
-    event = one_of("ActivityEvent", form.activity_event, _ACTIVITY_EVENTS, "")
+def _activity(form: PushForm, params: dict[str, Any]) -> Activity | None:
+    """What the push says to a live activity; None where the target is none. Takes its part out of `params`."""
+    starts = form.activity_event == _START and form.delivery_type == TargetType.ACTIVITY_TOKEN
+    event = _START if starts else one_of("ActivityEvent", form.activity_event, _ACTIVITY_EVENTS, "update")
     state, dismissal = _content_state(form.activity_content_state), form.dismissal_date
     if dismissal is not None and dismissal <= 0:
         invalid("DismissalDate must be seconds since 1970")
-    given = event or state is not None or dismissal is not None
-    if not given and form.delivery_type not in _ACTIVITY_TYPES:
-        return None
-    return Activity(event or "update", state, dismissal)
+    if form.delivery_type not in ACTIVITY_TYPES:
+        return None  # no device's own token takes such a message
+    if not starts:
+        return Activity(event, state, dismissal)
+    kind, attributes = params.pop("attributes-type", None), params.pop("attributes", None)
+    if not (isinstance(kind, str) and kind and isinstance(attributes, dict) and state is not None):
+        invalid(
+            "ActivityEvent start needs ActivityContentState, and in ExtendedParams attributes-type (the name of a "
+            "Swift type) and attributes (a JSON object)"
+        )
+    return Activity(event, state, attributes_type=kind, attributes=attributes)
 
 
 def _content_state(value: Any) -> dict[str, Any] | None:

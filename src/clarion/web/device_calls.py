@@ -8,6 +8,8 @@ import msgspec
 
 from clarion.channels.registry import PLATFORMS
 from clarion.clock import Clock
+from clarion.devices.activities import ActivityService
+from clarion.devices.reporting import DeviceReporting
 from clarion.devices.service import DeviceService
 from clarion.link.registration import (
     RegistrationAnswer,
@@ -18,6 +20,8 @@ from clarion.link.registration import (
 from clarion.openapi.nonces import NonceJournal, NonceMemory
 from clarion.tenants.directory import Directory
 from clarion.web.answers import HttpRefusal, answer_json, header, read_json, refuse
+from clarion.web.device_activities import DeviceActivities
+from clarion.web.device_callers import DeviceCallers
 from clarion.web.device_reports import DeviceReports
 from clarion.web.server import AsgiApp, Receive, Scope, Send
 
@@ -54,10 +58,11 @@ class DeviceCalls:
     Args:
         directory: finds apps and their secrets.
         devices: registers devices.
-        reports: answers `/device/report`.
-        nonces: refuses a registration that comes twice.
+        activities: keeps the push tokens of live activities.
+        reporting: finds devices, and records what they tell of messages.
+        nonces: refuses a request that comes twice.
         journal: makes those nonces last.
-        clock: for the freshness of registrations.
+        clock: for the freshness of requests.
         link: the address that devices are told.
         body_seconds: how long a client may take to send a body.
     """
@@ -66,7 +71,8 @@ class DeviceCalls:
         self,
         directory: Directory,
         devices: DeviceService,
-        reports: DeviceReports,
+        activities: ActivityService,
+        reporting: DeviceReporting,
         nonces: NonceMemory,
         journal: NonceJournal,
         clock: Clock,
@@ -80,9 +86,12 @@ class DeviceCalls:
         self._clock = clock
         self._link = link
         self._body_seconds = body_seconds
+        callers = DeviceCallers(directory, reporting, nonces, journal, clock)
+        reports = DeviceReports(callers, reporting, body_seconds)
         self._paths: Mapping[str, tuple[str, AsgiApp]] = {
             "/device/register": ("POST", self._register),
             "/device/report": ("POST", reports),
+            "/device/activity": ("POST", DeviceActivities(callers, activities, body_seconds)),
             "/device/link": ("GET", self._tell_link),
         }
 

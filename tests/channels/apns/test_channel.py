@@ -25,6 +25,7 @@ from clarion.channels.base import (
     RateLimited,
     Retry,
     SendOutcome,
+    Superseded,
     Unknown,
     VendorCopy,
 )
@@ -88,10 +89,14 @@ class TestTheSimulator:
     ) -> None:
         content = PushContent("T", "C", activity=Activity("update", {"a": 1}))
         async with simulated(tmp_path, clock, "apns-certificate") as (hall, channel):
-            (outcome,) = await channel.send([envelope(TOKEN, clock.now_ms(), content=content)])
-            assert not journal(hall)
-        assert isinstance(outcome, PayloadError)
+            outcome, *others = await channel.send(
+                [envelope(TOKEN, clock.now_ms(), content=content), *envelopes(2, clock)]
+            )
+            assert len(journal(hall)) == 2
+        assert isinstance(outcome, ConfigError)
+        assert not outcome.whole
         assert "key" in outcome.text
+        assert kinds(others) == {Accepted: 2}
 
     @pytest.mark.parametrize(
         ("content", "push_type", "priority", "topic"),
@@ -106,6 +111,10 @@ class TestTheSimulator:
                 PushContent("T", "C", silent=1, activity=Activity("end")),
                 "liveactivity", "5", "com.example.app.push-type.liveactivity",
             ),
+            (
+                PushContent("T", "C", activity=Activity("start", {}, attributes_type="Match", attributes={})),
+                "liveactivity", "10", "com.example.app.push-type.liveactivity",
+            ),
         ],
     )  # fmt: skip
     async def test_kinds_of_notifications(
@@ -119,6 +128,28 @@ class TestTheSimulator:
             push_type, priority, topic,
         )  # fmt: skip
         assert ("apns-collapse-id" in headers) is (push_type == "alert")
+
+    async def test_the_newest_update_of_a_live_activity_alone(self, tmp_path: Path, clock: ManualClock) -> None:
+        def to(token: str, number: int, event: str, state: int) -> Envelope:
+            content = PushContent("T", "C", activity=Activity(event, {"a": state}, None, "Match", {}))
+            return envelope(token, clock.now_ms(), content=content, message=(250 << 40) + number)
+
+        other = "cd" * 80
+        wanted = [
+            to(TOKEN, 2, "update", 2), to(TOKEN, 9, "update", 9), to(other, 3, "update", 3),
+            to(TOKEN, 5, "update", 5), to(TOKEN, 7, "end", 7), *envelopes(1, clock),
+            to("ef" * 80, 1, "start", 1), to("ef" * 80, 4, "start", 4),
+        ]  # fmt: skip
+        async with simulated(tmp_path, clock) as (hall, channel):
+            await channel.send(envelopes(1, clock))
+            hall.journal.clear()
+            outcomes = await channel.send(wanted)
+            bodies = [json.loads(entry.body) for entry in journal(hall)]
+        assert [type(outcome) for outcome in outcomes] == [
+            Superseded, Accepted, Accepted, Superseded, Accepted, Accepted, Accepted, Accepted,
+        ]  # fmt: skip
+        states = [body["aps"]["content-state"]["a"] for body in bodies if "content-state" in body["aps"]]
+        assert sorted(states) == [1, 3, 4, 7, 9]
 
     async def test_contents_may_differ(self, tmp_path: Path, clock: ManualClock) -> None:
         contents = [PushContent(f"T{n}", "C", params={"big_text": 1} if n % 2 else {}) for n in range(10)]

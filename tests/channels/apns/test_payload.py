@@ -144,6 +144,17 @@ class TestActivities:
         assert prepared(**content).kind is Kind.QUIET_ACTIVITY
         assert "alert" not in sent(**content)["aps"]
 
+    @pytest.mark.parametrize(("silent", "kind"), [(0, Kind.ACTIVITY), (1, Kind.QUIET_ACTIVITY)])
+    def test_a_start(self, silent: int, kind: Kind) -> None:
+        started = Activity("start", STATE, 1_900_000_000, "Match", {"home": "a"})
+        assert prepared(activity=started, silent=silent).kind is kind
+        aps = sent(activity=started, silent=silent)["aps"]
+        assert aps.pop("timestamp") > 1_700_000_000
+        assert aps == {
+            "event": "start", "content-state": STATE, "attributes-type": "Match", "attributes": {"home": "a"},
+            "input-push-token": 1, "alert": ALERT["alert"],
+        }  # fmt: skip
+
     def test_a_repeat_has_the_time_of_the_message(self) -> None:
         made = prepared(activity=Activity("update", {"timestamp": 0}))
         first, again = (made.body(envelope("aa", NOW, attempt=attempt)) for attempt in (1, 2))
@@ -155,8 +166,11 @@ class TestActivities:
     @pytest.mark.parametrize(
         ("activity", "word"),
         [
-            (Activity("start", {}), "started on the device"),
-            (Activity("pause", {}), "neither update nor end"),
+            (Activity("start", {}), "attributes"),
+            (Activity("start", {}, attributes={}), "attributes"),
+            (Activity("start", {}, attributes_type="Match", attributes=[]), "attributes"),
+            (Activity("start", attributes_type="Match", attributes={}), "ActivityContentState"),
+            (Activity("pause", {}), "start, update and end"),
             (Activity("update"), "ActivityContentState"),
         ],
     )

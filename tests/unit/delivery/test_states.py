@@ -50,6 +50,6 @@ def test_every_outcome_is_explained() -> None:
     assert len(OUTCOMES) == len(Outcome)
     assert all(outcome.cause.endswith(".") for outcome in Outcome)
     fine = {Outcome.ON_DISK, Outcome.QUEUED, Outcome.DELIVERED, Outcome.REPORTED}
-    fine |= {Outcome.TAKEN, Outcome.REVOKED, Outcome.RECALLED}
+    fine |= {Outcome.TAKEN, Outcome.REVOKED, Outcome.RECALLED, Outcome.SUPERSEDED}
     fine |= {Outcome.CONFIRMED, Outcome.SMS_WAITING, Outcome.SMS_NOT_NEEDED, Outcome.SMS_TAKEN, Outcome.SMS_ARRIVED}
     assert all(outcome.next_step.endswith(".") for outcome in set(Outcome) - fine)

@@ -174,7 +174,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("3028", {"activity_event": "update", "dismissal_date": -1}),
     ("3028", {"delivery_type": 5, "target_msgkey": '{"t":"k"}', "activity_event": "begin"}),
     ("OK", {"delivery_type": 5, "target_msgkey": '{"t":"k"}'}),
-    ("3050", {"activity_event": "update", "activity_content_state": {"a": "x" * 5000}}),
+    ("3050", {"delivery_type": 5, "activity_event": "update", "activity_content_state": {"a": "x" * 5000}}),
     ("OK", SMS),
     ("OK", {"sms_strategy": 0}),
     ("OK", SMS | {"sms_strategy": 2}),
@@ -234,16 +234,19 @@ def test_targets_as_callers_send_them(text: str, expected: tuple[str, str] | Non
         assert check_simple(form(target_msgkey=text), Limits()).targets == (Target(*expected),)
 
 
+TO_ACTIVITY = {"delivery_type": 5, "target_msgkey": '{"t":"k"}'}
+
+
 @pytest.mark.parametrize(
     ("fields", "activity"),
     [
         ({}, None),
         ({"activity_event": "", "activity_content_state": ""}, None),
-        ({"activity_event": "end"}, Activity("end")),
-        ({"activity_content_state": {}}, Activity("update", {})),
-        ({"activity_content_state": "{'a': True}"}, Activity("update", {"a": True})),
-        ({"dismissal_date": 1}, Activity("update", None, 1)),
-        ({"delivery_type": 5, "target_msgkey": '{"t":"k"}'}, Activity("update")),
+        ({"activity_event": "end"}, None),
+        ({**TO_ACTIVITY, "activity_content_state": {}}, Activity("update", {})),
+        ({**TO_ACTIVITY, "activity_content_state": "{'a': True}"}, Activity("update", {"a": True})),
+        ({**TO_ACTIVITY, "dismissal_date": 1}, Activity("update", None, 1)),
+        (TO_ACTIVITY, Activity("update")),
         ({"delivery_type": 6, "target_msgkey": '{"t":"k"}', "activity_event": "end"}, Activity("end")),
     ],
 )
@@ -258,7 +261,7 @@ def test_every_field_reaches_the_message() -> None:
             icon_urls='{"a":"b"}', image_urls='{"c":"d"}', extended_params="{'e': 'f'}", channel_id="g",
             third_channel_category='{"hms":"9"}', notify_level='{"hms":1}', mi_channel_id="h",
             transparent_message_payload=[1], transparent_message_urgency="HIGH", vendor_template='{"i":{}}',
-            activity_event="end", activity_content_state={"j": 1}, dismissal_date=7, **SMS,
+            activity_event="end", activity_content_state={"j": 1}, dismissal_date=7, **TO_ACTIVITY, **SMS,
         ),
         Limits(),
     )  # fmt: skip

@@ -33,6 +33,7 @@ from clarion.channels.base import (
     RecallOutcome,
     Retry,
     SendOutcome,
+    Superseded,
     Unknown,
     VendorCopy,
 )
@@ -52,7 +53,10 @@ _ALIKE = slice(3, 6)  # of an envelope: msg_key, task, expires_at
 _NOT_RECALLABLE = NotRecallable(
     "", "Apple has no call that takes a notification back; a push with the same message key overwrites its text"
 )
-_NO_ACTIVITY = PayloadError("", "live activities need a key (teamId, keyId, privateKey) instead of a certificate")
+_NO_ACTIVITY = ConfigError(
+    "", "live activities need a key (teamId, keyId, privateKey) instead of a certificate", whole=False
+)
+_SUPERSEDED = Superseded()
 
 
 class Sent(NamedTuple):
@@ -129,7 +133,7 @@ class ApnsChannel:
         if self._trusted or len(envelopes) < 2:
             return await self._send(envelopes)
         first = await self._send(envelopes[:1])
-        if isinstance(first[0], ConfigError):
+        if isinstance(first[0], ConfigError) and first[0].whole:
             return first * len(envelopes)
         return [*first, *await self._send(envelopes[1:])]
 
@@ -170,18 +174,20 @@ class ApnsChannel:
         """What can be sent; the outcomes of the rest."""
         sent: list[Sent] = []
         content: PushContent | None = None
-        payload: Payload | PayloadError = _NO_ACTIVITY
-        common: Common | PayloadError = _NO_ACTIVITY
+        payload: Payload | PayloadError = PayloadError()
+        common: Common | PayloadError | ConfigError = PayloadError()
         known: object = None
+        updates = False
         for position, envelope in enumerate(envelopes):
             if envelope.content is not content:
                 content, known = envelope.content, None
                 payload = prepare(content)
+                updates = updates or _is_update(content)
             alike = envelope[_ALIKE]
             if alike != known:
                 common = _common(envelope, payload, headers)
                 known = None if isinstance(common, Common) and common.payload.timed else alike
-            if isinstance(common, PayloadError):
+            if not isinstance(common, Common):
                 outcomes[position] = common
                 continue
             token = envelope.token
@@ -192,7 +198,7 @@ class ApnsChannel:
             path = self._path + token.lower().encode()
             request = Request(common.headers, path, common.body, id_header(name) + common.own)
             sent.append(Sent(position, name, common.payload.kind, common.payload.notes, request))
-        return sent
+        return _newest(sent, envelopes, outcomes) if updates else sent
 
     async def _carry(self, sent: Sequence[Sent], outcomes: list[SendOutcome]) -> list[Sent]:
         """Send, and note the outcomes; which failed for the provider token alone."""
@@ -230,9 +236,34 @@ class ApnsChannel:
         return headers
 
 
+def _is_update(content: PushContent) -> bool:
+    return content.activity is not None and content.activity.event == "update"
+
+
+def _newest(sent: Sequence[Sent], envelopes: Sequence[Envelope], outcomes: list[SendOutcome]) -> list[Sent]:
+    """Without the updates of live activities for which there is something newer; the outcomes of those.
+
+    What waited for long is out of date, would spend the activity's budget, and could overtake the newest state
+    within the second that Apple's timestamps tell apart.
+    """
+    newest: dict[str, int] = {}
+    for one in sent:
+        envelope = envelopes[one.position]
+        if one.kind in ACTIVITIES:
+            newest[envelope.token] = max(envelope.message, newest.get(envelope.token, 0))
+    kept: list[Sent] = []
+    for one in sent:
+        envelope = envelopes[one.position]
+        if _is_update(envelope.content) and envelope.message < newest[envelope.token]:
+            outcomes[one.position] = _SUPERSEDED
+        else:
+            kept.append(one)
+    return kept
+
+
 def _common(
     envelope: Envelope, payload: Payload | PayloadError, headers: Mapping[Kind, HeaderSet]
-) -> Common | PayloadError:
+) -> Common | PayloadError | ConfigError:
     if isinstance(payload, PayloadError):
         return payload
     shared = headers.get(payload.kind)

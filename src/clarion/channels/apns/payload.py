@@ -152,12 +152,12 @@ def _alert(content: PushContent, notes: list[str]) -> dict[str, Any]:
 
 
 def _problem(activity: Activity) -> str:
-    if activity.event == "start":
-        return "a live activity is started on the device: MPS has neither its attributes nor a push-to-start token"
-    if activity.event not in ("update", "end"):
-        return "ActivityEvent is neither update nor end"
-    if activity.event == "update" and activity.state is None:
-        return "an update of a live activity needs ActivityContentState"
+    if activity.event not in ("start", "update", "end"):
+        return "ActivityEvent is none of start, update and end"
+    if activity.event != "end" and activity.state is None:
+        return f"ActivityEvent {activity.event} needs ActivityContentState"
+    if activity.event == "start" and not (activity.attributes_type and isinstance(activity.attributes, dict)):
+        return "ActivityEvent start needs the attributes of the live activity and the name of their type"
     return ""
 
 
@@ -167,8 +167,11 @@ def _activity(content: PushContent, activity: Activity) -> dict[str, Any]:
         aps["content-state"] = activity.state
     if activity.event == "end" and activity.dismissal is not None:
         aps["dismissal-date"] = activity.dismissal
-    if not content.silent:
-        aps["alert"] = {"title": content.title, "body": content.content}
+    if activity.event == "start":
+        aps |= {"attributes-type": activity.attributes_type, "attributes": activity.attributes}
+        aps["input-push-token"] = 1  # or iOS 18 gives the app no token for updates
+    if activity.event == "start" or not content.silent:
+        aps["alert"] = {"title": content.title, "body": content.content}  # without which nothing starts
     return aps
 
 

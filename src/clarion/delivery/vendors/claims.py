@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy import bindparam, exists, func, select, text, update
 
 from clarion.channels.base import Envelope
 from clarion.channels.message import PushContent, decode_content
 from clarion.channels.registry import Channel
-from clarion.delivery.accept import LEASE_MS
+from clarion.delivery.accept import LEASE_MS, TargetType
+from clarion.delivery.activities import address
 from clarion.delivery.series import PushKind
 from clarion.delivery.vendors.lanes import LANE_OF
 from clarion.delivery.vendors.line import Waiting
@@ -56,13 +57,14 @@ TO_LINK = Query(
 )
 """Let deliveries of this process go over to the own link."""
 
+_ADDRESS = address(messages.c.target_type == int(TargetType.ACTIVITY_TOKEN))
 _ENVELOPES = Query(
     lambda terms: (
         select(
             deliveries.c.device,
             deliveries.c.message,
             deliveries.c.attempts,
-            devices.c.vendor_token,
+            _ADDRESS,
             messages.c.msg_key,
             messages.c.task,
             messages.c.expires_at,
@@ -70,14 +72,14 @@ _ENVELOPES = Query(
             func.coalesce(messages.c.content, tasks.c.content),
         )
         .select_from(
-            deliveries.join(devices, devices.c.device == deliveries.c.device)
+            deliveries.join(devices, devices.c.device == deliveries.c.device, isouter=True)
             .join(messages, messages.c.message == deliveries.c.message)
             .join(tasks, tasks.c.task == messages.c.task)
         )
         .where(
             terms.pair_of(deliveries.c.device, deliveries.c.message, "pairs"),
             messages.c.expires_at > bindparam("now"),
-            devices.c.vendor_token.is_not(None),
+            _ADDRESS.is_not(None),
         )
     ),
     pairs=("pairs",),
@@ -91,6 +93,7 @@ _ABANDON = Query(
             text(DUE_FROM_VENDORS),
             deliveries.c.app == bindparam("app"),
             ~terms.any_of(deliveries.c.channel, "configured"),
+            exists().where(devices.c.device == deliveries.c.device),  # a live activity waits for its one channel
             deliveries.c.leased_until <= bindparam("now"),
         )
         .limit(STEP_ROWS)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import structlog
 
@@ -316,7 +316,7 @@ class Line:
         asked = [each.after for each in outcomes if isinstance(each, Retry) and each.after]
         if asked:
             self.pace.limited(now, now + min(max(asked), _LONGEST_RETRY_AFTER))
-        troubles = [outcome for outcome in outcomes if isinstance(outcome, _TROUBLES)]
+        troubles = [outcome for outcome in outcomes if _is_trouble(outcome)]
         if troubles and len(troubles) == len(outcomes):
             worst = next((each for each in troubles if isinstance(each, ConfigError)), troubles[0])
             final = all(isinstance(each, ConfigError) for each in troubles)
@@ -325,6 +325,10 @@ class Line:
                 log.warning("line_stopped", line=self._name, reason=self.breaker.reason)
         else:
             self.breaker.succeeded()
+
+
+def _is_trouble(outcome: SendOutcome) -> TypeGuard[Retry | Unknown | ConfigError]:
+    return isinstance(outcome, _TROUBLES) and (not isinstance(outcome, ConfigError) or outcome.whole)
 
 
 async def _heard(event: asyncio.Event, seconds: float) -> None:

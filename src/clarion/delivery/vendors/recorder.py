@@ -13,6 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, delete, exists, select, update
 
 from clarion.delivery.accept import TargetType
+from clarion.delivery.activities import drop_token
 from clarion.delivery.hops import Hop, write_hops
 from clarion.delivery.ledger import Count, Event, EventKind, Figure, Ledger
 from clarion.delivery.states import OPEN, MessageStatus, Stage
@@ -25,6 +26,7 @@ from clarion.ids import IdGenerator
 from clarion.store.database import Transaction
 from clarion.store.queries import Query
 from clarion.store.schema import deliveries, devices, messages
+from clarion.store.schema_vendors import activities
 
 _OWN = deliveries.c.owner == bindparam("by")
 _SETTLE = Query(
@@ -63,6 +65,16 @@ _OTHER_DEVICE = exists(
         messages.c.target_type == int(TargetType.USER),
     )
 )
+_OTHER_ACTIVITY = exists(
+    select(deliveries.c.device)
+    .select_from(activities.join(deliveries, deliveries.c.device == activities.c.activity))
+    .where(
+        activities.c.app == messages.c.app,
+        activities.c.activity_id == messages.c.target,
+        deliveries.c.message == messages.c.message,
+        messages.c.target_type == int(TargetType.ACTIVITY_ID),
+    )
+)
 _MARK_ENDED = Query(
     lambda terms: (
         update(messages)
@@ -71,6 +83,7 @@ _MARK_ENDED = Query(
             terms.any_of(messages.c.message, "ended"),
             messages.c.status <= max(map(int, OPEN)),
             ~_OTHER_DEVICE,
+            ~_OTHER_ACTIVITY,
         )
         .returning(messages.c.app, messages.c.message)
     ),
@@ -148,6 +161,7 @@ class Recorder:
         own |= {tuple(row) for row in moved}
         await self._mark(transaction, batch, own)
         await drop_tokens(transaction, batch.judged, batch.now)
+        await self._end_activities(transaction, batch)
         await write_hops(transaction, [self._hop(batch, each) for each in batch.judged])
         return Recorded(frozenset(device for device, _ in moved))
 
@@ -166,6 +180,13 @@ class Recorder:
             rows = await transaction.fetch(_MARK_ENDED, ended=list(ended), at=batch.now)
             events = [Event(app, message, ended[message], EventKind.STATUS, batch.now) for app, message in rows]
             await self._ledger.tell(transaction, events)
+
+    async def _end_activities(self, transaction: Transaction, batch: Batch) -> None:
+        for (envelope, *_), _, verdict in batch.judged:
+            if verdict.drop_token and envelope.content.activity is not None:
+                before = batch.now + 1 if verdict.since is None else verdict.since
+                hop = self._ids.next()
+                await drop_token(transaction, envelope.device, envelope.token, before, hop, batch.now)
 
     def _hop(self, batch: Batch, each: Judged) -> Hop:
         envelope, said = each.waiting.envelope, wording(each)

@@ -22,6 +22,7 @@ from clarion.channels.base import (
     RateLimited,
     Retry,
     SendOutcome,
+    Superseded,
     Unknown,
 )
 from clarion.delivery.vendors.lanes import Lane
@@ -124,6 +125,10 @@ def _payload(_: PayloadError, case: Case, __: Policy) -> Verdict:
     return Verdict(Step.LINK if case.has_link else Step.ENDED)
 
 
+def _superseded(_: Superseded, __: Case, ___: Policy) -> Verdict:
+    return Verdict(Step.ENDED)
+
+
 def _config(_: ConfigError, case: Case, policy: Policy) -> Verdict:
     # Without the own link it waits: the operator may mend the credentials before it expires.
     return Verdict(Step.LINK) if case.has_link else _later(case, policy.longest)
@@ -153,6 +158,7 @@ _TABLE: Mapping[type, Callable[[Any, Case, Policy], Verdict]] = {
     Retry: _retry,
     RateLimited: _limited,
     PayloadError: _payload,
+    Superseded: _superseded,
     ConfigError: _config,
     Unknown: _unknown,
 }

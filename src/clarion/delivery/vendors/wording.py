@@ -13,6 +13,7 @@ from clarion.channels.base import (
     RateLimited,
     Retry,
     SendOutcome,
+    Superseded,
     Unknown,
 )
 from clarion.delivery.states import Outcome
@@ -28,6 +29,7 @@ OUTCOME_OF: Mapping[type, Outcome] = {
     Retry: Outcome.VENDOR_TROUBLE,
     RateLimited: Outcome.RATE_LIMITED,
     PayloadError: Outcome.REJECTED,
+    Superseded: Outcome.SUPERSEDED,
     ConfigError: Outcome.MISCONFIGURED,
     Unknown: Outcome.FATE_UNKNOWN,
 }
