@@ -28,7 +28,7 @@ from benchmarks.figures import BenchmarkFailed, Conditions, Figure, number, stop
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results.json"
 PAGE = ROOT / "docs" / "benchmarks.md"
-_SECONDS, _ALL_SECONDS, _PATIENCE = 150.0, 420.0, 10.0
+_SECONDS, _ALL_SECONDS, _PATIENCE = 150.0, 465.0, 10.0
 
 BENCHMARKS: Mapping[str, str] = {
     "push_rate": "Pushes a second",
@@ -39,6 +39,7 @@ BENCHMARKS: Mapping[str, str] = {
     "link_fanout": "One message to many devices",
     "broadcast": "One message to a million devices",
     "analytics": "Questions about statistics",
+    "http2_sender": "Notifications to a vendor over HTTP/2",
 }
 """Modules of this package and their titles, in the order of the report."""
 

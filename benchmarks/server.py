@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import msgspec
@@ -126,7 +127,7 @@ def running_server(
         key, registered = asyncio.run(_furnish(data_dir, database, devices, furnish))
         settings = {"LINK_CONNECTIONS_PER_ADDRESS": "100000", "DATABASE_URL": database}
         if tls:
-            settings |= _certificate(Path(folder))
+            settings |= certificate(Path(folder))
         stage("starting the server")
         with (Path(folder) / "server.log").open("w+b") as log:
             with pinned(SERVER_CORE):
@@ -206,12 +207,12 @@ def _stop(process: psutil.Popen) -> None:
     process.stdout.close()
 
 
-def _certificate(folder: Path) -> dict[str, str]:
-    """A self-signed certificate of the usual kind (P-256); the settings that name it."""
+def certificate(folder: Path) -> dict[str, str]:
+    """A self-signed certificate of `HOST`, of the usual kind (P-256), and its key; the settings that name them."""
     private_key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
-    certificate = (
+    signed = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -219,11 +220,12 @@ def _certificate(folder: Path) -> dict[str, str]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(HOST))]), critical=False)
         .sign(private_key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM
     files = {
-        "TLS_CERT_FILE": certificate.public_bytes(pem),
+        "TLS_CERT_FILE": signed.public_bytes(pem),
         "TLS_KEY_FILE": private_key.private_bytes(
             pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         ),

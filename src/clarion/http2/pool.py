@@ -20,6 +20,9 @@ from clarion.http2.exchange import Answer, Completed, Fate
 from clarion.http2.headers import HeaderSet
 from clarion.http2.origin import CannotConnect, Origin
 
+_SHARE = 16
+"""Requests that a connection gets at a time, at the least."""
+
 
 class Request(NamedTuple):
     """A request to be sent.
@@ -195,8 +198,8 @@ class Pool:
             if connection is None or room <= 0:
                 self._want_connection()
                 return
-            # Shares, so that connections fill evenly.
-            for _ in range(min(len(waiting), max(1, room // 4))):
+            # A share, so that connections fill evenly.
+            for _ in range(min(len(waiting), room, max(_SHARE, room // 4))):
                 job = waiting.popleft()
                 job.connection = connection
                 headers, path, body, own = job.request
