@@ -221,9 +221,23 @@ class TestTokens:
         vendor.answer = lambda _: InvalidToken(since=reported)
         await pushed(system, [token], "first")
         assert await tokens_left(system) == 1
+        assert (await system.steps(token, "first"))[-1] == ("sent", "token_kept")
         vendor.answer = lambda _: InvalidToken(since=reported + 1)
         await pushed(system, [token], "second")
         assert await tokens_left(system) == 0
+        assert (await system.steps(token, "second"))[-1] == ("sent", "invalid_token")
+
+    async def test_of_two_messages_that_met_a_dead_token_each_says_so(self, system: System) -> None:
+        vendor = system.channels.set_up(system.app.key, "hms")
+        vendor.gate.clear()
+        (token,) = await phones(system, 1)
+        for key in ("first", "second"):
+            await system.push_map({token: key}, kind=ANDROID)
+        vendor.answer = lambda _: InvalidToken()
+        vendor.gate.set()
+        await settled(system)
+        assert len(vendor.sent) == 2
+        assert [(await system.steps(token, key))[-1][1] for key in ("first", "second")] == ["invalid_token"] * 2
 
     async def test_other_channels_and_apps_have_guards_of_their_own(self, system: System) -> None:
         for label in ("hms", "miui"):

@@ -160,9 +160,9 @@ class Recorder:
         moved = pairs[Step.LINK] and await transaction.fetch(TO_LINK, pairs=pairs[Step.LINK], by=batch.owner)
         own |= {tuple(row) for row in moved}
         await self._mark(transaction, batch, own)
-        await drop_tokens(transaction, batch.judged, batch.now)
+        judged = await drop_tokens(transaction, batch.judged, batch.now)
         await self._end_activities(transaction, batch)
-        await write_hops(transaction, [self._hop(batch, each) for each in batch.judged])
+        await write_hops(transaction, [self._hop(batch, each) for each in judged])
         return Recorded(frozenset(device for device, _ in moved))
 
     async def _mark(self, transaction: Transaction, batch: Batch, own: set[tuple[int, ...]]) -> None:
