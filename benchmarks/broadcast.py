@@ -104,12 +104,12 @@ def _alone(size: int) -> _Broadcast:
 
 
 async def _small(server: BenchServer, size: int) -> _Broadcast:
-    await _make_template(server)
+    await make_template(server)
     return await _broadcast(server, Arrivals(), "small", size, 0)
 
 
 async def _measure(server: BenchServer, connected: int, smaller: Sequence[tuple[int, _Broadcast]]) -> list[Figure]:
-    await _make_template(server)
+    await make_template(server)
     arrivals = Arrivals()
     stage(f"connecting {connected:,} devices")
     registrations = [Registration(str(n), SECRET) for n in range(connected)]
@@ -139,12 +139,12 @@ async def _measure(server: BenchServer, connected: int, smaller: Sequence[tuple[
 async def _broadcast(server: BenchServer, arrivals: Arrivals, key: str, size: int, connected: int) -> _Broadcast:
     arrivals.expect(key, connected)
     before, began = server.reading(), time.perf_counter()
-    task, accepted = await _announce(server, key, 3600)
+    task, accepted = await announce(server, key, 3600)
     planned, rss = 0.0, 0
     try:
         async with asyncio.timeout(_LIMIT):
             while True:
-                total, success = await _counted(server, task)
+                total, success = await counted(server, task)
                 rss = max(rss, server.rss())
                 if total == size and not planned:
                     planned = time.perf_counter() - began
@@ -160,7 +160,7 @@ async def _broadcast(server: BenchServer, arrivals: Arrivals, key: str, size: in
     return _Broadcast(accepted, arrivals.last - began, planned, settled, cpu, rss)
 
 
-async def _announce(server: BenchServer, key: str, validity: int, delivery_type: int = 1) -> tuple[str, float]:
+async def announce(server: BenchServer, key: str, validity: int, delivery_type: int = 1) -> tuple[str, float]:
     """Push a broadcast: the id of its task, and how long its answer took."""
     business = {
         **_SCOPE,
@@ -180,17 +180,18 @@ async def _accepted(server: BenchServer, rounds: int) -> list[float]:
     """How long answers took to broadcasts that are over after a second (and find nobody)."""
     found = []
     for index in range(rounds):
-        found.append((await _announce(server, f"accept-{index}", 1, delivery_type=2))[1])
+        found.append((await announce(server, f"accept-{index}", 1, delivery_type=2))[1])
         await asyncio.sleep(1.5)
     return found
 
 
-async def _make_template(server: BenchServer) -> None:
+async def make_template(server: BenchServer) -> None:
+    """Make the template of the broadcasts."""
     parameters = {**_SCOPE, "TemplateName": "bench", "DescInfo": "d", "Title": "Sale", "Content": "Today only"}
     await closed_loop(server.api_port, [rpc_request(server, "CreateTemplate", parameters)], 1, b'"Code":"100"')
 
 
-async def _counted(server: BenchServer, task: str) -> tuple[int, int]:
+async def counted(server: BenchServer, task: str) -> tuple[int, int]:
     """Devices in pages, and acks."""
     answer = await _asked(server, rpc_request(server, "QueryPushAnalysisTaskDetail", {**_SCOPE, "TaskId": task}))
     data = json.loads(answer)["ResultContent"]["Data"]
