@@ -12,29 +12,16 @@ from clarion.analytics.service import AnalyticsService
 from clarion.callbacks.outbox import Outbox
 from clarion.callbacks.sender import Sender
 from clarion.channels.registry import Channel
-from clarion.delivery.accept import Acceptance
-from clarion.delivery.binding import Binder
-from clarion.delivery.broadcasts.broadcaster import Broadcasts
-from clarion.delivery.broadcasts.parts import PartsDue
-from clarion.delivery.dispatch import Dispatcher
-from clarion.delivery.inbox import Inbox
 from clarion.delivery.ledger import Ledger
 from clarion.delivery.maintenance import Maintenance
-from clarion.delivery.recalls import Recalls
-from clarion.delivery.reports import Reports
 from clarion.delivery.revocations import Revocations
-from clarion.delivery.sms.claims import Claims
-from clarion.delivery.sms.recorder import SmsRecorder
-from clarion.delivery.sms.supplements import Supplements
 from clarion.delivery.vendors.arrivals import Arrivals
-from clarion.delivery.vendors.feeder import Feeder
 from clarion.delivery.vendors.intake import Intake
-from clarion.delivery.vendors.lines import Lines, VendorRecaller
-from clarion.delivery.vendors.part_recorder import PartRecorder
-from clarion.delivery.vendors.recorder import Recorder
+from clarion.delivery.vendors.lines import VendorRecaller
 from clarion.devices.activities import ActivityService
 from clarion.devices.reporting import DeviceReporting
 from clarion.devices.service import DeviceService
+from clarion.engine import Engine
 from clarion.failures import ConfigurationError, StoreUnavailable
 from clarion.foundation import Foundation, claim_data_directory
 from clarion.ids import IdGenerator
@@ -77,7 +64,6 @@ from clarion.store.group import GroupWriter
 from clarion.store.nonces import NonceJournal, stored_nonces
 from clarion.templates.service import TemplateService
 from clarion.tenants.receipts import Recipients
-from clarion.tenants.ways import Ways
 from clarion.web.application import Application
 from clarion.web.device_calls import DeviceCalls, LinkAddress
 from clarion.web.protocol import HttpLimits
@@ -113,8 +99,7 @@ class Server:
         self.link: LinkServer | None = None
         self._application: Application | None = None
         self._claim: int | None = None
-        self._lines: Lines | None = None
-        self._supplements: Supplements | None = None
+        self._engine: Engine | None = None
         self._jobs = Jobs()
 
         self._writer = GroupWriter(foundation.database)
@@ -139,43 +124,12 @@ class Server:
         await self._restore_nonces()
 
         journal = NonceJournal(self._writer, ids, clock)
-        ledger = Ledger(self._directory, ids)
-        recalls = Recalls(database, self._writer, ids, clock, self._hub)
-        await recalls.refresh()
-        parts_due = PartsDue()
-        broadcasts = Broadcasts(
-            database,
-            self._writer,
-            self._hub,
-            ledger,
-            ids,
-            clock,
-            self._directory,
-            parts_due,
-            settings.retention_days,
-        )
-        await broadcasts.open()
-        inbox = Inbox(database, self._writer, ids, clock, ledger, [recalls, broadcasts.inbox])
-        reports = Reports(self._writer, ids, clock, ledger, inbox, broadcasts.receipts)
-        ways = Ways(self._directory, self._foundation.channels)
-        lines = self._lines = Lines(
-            ways,
-            self._writer,
-            Recorder(ledger, ids),
-            PartRecorder(ledger, ids),
-            parts_due,
-            self._hub,
-            clock,
-            self._owner,
-        )
-        supplements = self._supplements = self._sms(ways, ids)
-        dispatcher = Dispatcher(self._hub, lines, supplements)
-        binder = Binder(ledger, self._directory)
-        devices = DeviceService(database, self._writer, vault, ids, clock, self._hub, binder)
-        activities = ActivityService(self._writer, ids, clock, binder)
+        engine = self._engine = Engine(foundation, self._directory, self._writer, self._hub, ids, self._owner)
+        await engine.open()
+        devices = DeviceService(database, self._writer, vault, ids, clock, self._hub, engine.binder)
+        activities = ActivityService(self._writer, ids, clock, engine.binder)
         templates = TemplateService(database, self._directory, ids, clock)
-        acceptance = Acceptance(ledger, self._directory, self._owner, settings.sms_supplement_seconds)
-        launcher = Launcher(self._writer, acceptance, dispatcher, broadcasts, ids, clock)
+        launcher = Launcher(self._writer, engine.acceptance, engine.dispatcher, engine.broadcasts, ids, clock)
         due = asyncio.Event()
         schedules = ScheduleService(database, self._writer, clock, due.set)
         pushes = PushService(
@@ -186,9 +140,9 @@ class Server:
             self._directory,
             database,
             clock,
-            Revocations(self._writer, ids, clock, ledger, self._hub, recalls),
-            {channel: VendorRecaller(lines, channel.label) for channel in Channel},
-            broadcasts,
+            Revocations(self._writer, ids, clock, engine.ledger, self._hub, engine.recalls),
+            {channel: VendorRecaller(engine.lines, channel.label) for channel in Channel},
+            engine.broadcasts,
         )
         registry = Registry(
             [
@@ -224,25 +178,25 @@ class Server:
                     self._directory,
                     devices,
                     activities,
-                    DeviceReporting(database, self._foundation.vault, reports),
+                    DeviceReporting(database, vault, engine.reports),
                     self._nonces,
                     journal,
                     clock,
                     self._link_address,
                     settings.body_timeout,
                 ),
-                VendorReceipts(self._receipt_desk(ledger, ids, metrics), settings.body_timeout),
+                VendorReceipts(self._receipt_desk(engine.ledger, ids, metrics), settings.body_timeout),
                 metrics if settings.metrics else None,
                 {"database": self._check_database, "writes": self._check_writes},
             )
             self.http = HttpServer(self._application, rpc, self._http_limits, clock)
-        backend = StoreBackend(self._directory, devices, inbox, reports, metrics)
-        maintenance = Maintenance(database, self._writer, self._hub, clock, ledger, settings.retention_days)
+        backend = StoreBackend(self._directory, devices, engine.inbox, engine.reports, metrics)
+        maintenance = Maintenance(database, self._writer, self._hub, clock, engine.ledger, settings.retention_days)
         await self._listen(backend)
         self._jobs.start(
             background_jobs(
                 maintenance,
-                recalls,
+                engine.recalls,
                 analytics,
                 self._directory,
                 journal,
@@ -254,10 +208,15 @@ class Server:
             )
         )
         works = PartOfServer.WORKER in settings.roles
-        self._jobs.start(broadcast_jobs(broadcasts, works=works))
+        self._jobs.start(broadcast_jobs(engine.broadcasts, works=works))
         if works:
-            feeder = Feeder(lines, ways, database, self._writer, parts_due, ids, clock)
-            self._jobs.start([*vendor_jobs(lines, feeder), sms_job(supplements), activity_job(activities)])
+            self._jobs.start(
+                [
+                    *vendor_jobs(engine.lines, engine.feeder),
+                    sms_job(engine.supplements),
+                    activity_job(activities),
+                ]
+            )
         if PartOfServer.SCHEDULER in settings.roles:
             scheduler = Scheduler(
                 database, self._writer, launcher, self._directory, clock, self._owner, due, metrics.observe_fire
@@ -274,10 +233,8 @@ class Server:
         if self.link is not None:
             await self.link.close(min(drain, _LINK_SPREAD_SECONDS))
         await self._jobs.stop()
-        if self._lines is not None:
-            await self._lines.close(drain)
-        if self._supplements is not None:
-            await self._supplements.close(drain)
+        if self._engine is not None:
+            await self._engine.close(drain)
         await self._writer.drain()
         await self._foundation.database.close()
         if self._claim is not None:
@@ -340,10 +297,6 @@ class Server:
             body_seconds=settings.body_timeout,
             keep_alive_seconds=settings.keep_alive,
         )
-
-    def _sms(self, ways: Ways, ids: IdGenerator) -> Supplements:
-        database, clock = self._foundation.database, self._foundation.clock
-        return Supplements(database, ways, self._writer, Claims(ids), SmsRecorder(ids), clock, self._owner)
 
     def _receipt_desk(self, ledger: Ledger, ids: IdGenerator, metrics: Metrics) -> Desk:
         foundation = self._foundation

@@ -80,7 +80,8 @@ def planner(system: System) -> Planner:
 async def pages(system: System, task: int) -> list[Page]:
     """The pages of a broadcast."""
     rows = await system.rows(
-        "SELECT first, last, at, devices, marks, times, routes FROM broadcast_pages WHERE task = :task ORDER BY first",
+        "SELECT first, last, at, devices, marks, times, routes FROM broadcast_pages "
+        "WHERE task = :task ORDER BY first",
         task=task,
     )
     return [Page(*row) for row in rows]

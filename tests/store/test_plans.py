@@ -29,7 +29,17 @@ from clarion.delivery.broadcasts import (
     sends,
 )
 from clarion.delivery.broadcasts import inbox as broadcast_inbox
-from clarion.delivery.vendors import arrivals, claims, part_claims, part_recorder, quota, recorder, tokens
+from clarion.delivery.vendors import (
+    arrivals,
+    claims,
+    part_abandon,
+    part_claims,
+    part_recorder,
+    quota,
+    reclaim,
+    recorder,
+    tokens,
+)
 from clarion.devices import activities as live_activities
 from clarion.devices import reporting
 from clarion.devices import service as devices
@@ -62,6 +72,7 @@ _LISTS = (
     "ended",
     "addresses",
     "names",
+    "configured",
     "tasks",
 )
 
@@ -86,6 +97,7 @@ def _queries() -> Iterator[tuple[str, Query]]:
         claims,
         recorder,
         quota,
+        reclaim,
         arrivals,
         devices,
         outbox,
@@ -98,6 +110,7 @@ def _queries() -> Iterator[tuple[str, Query]]:
         history,
         log,
         parts,
+        part_abandon,
         part_claims,
         part_recorder,
         places,

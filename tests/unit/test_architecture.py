@@ -27,6 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     FACES,
     ("web",),
     ("foundation",),
+    ("engine",),
     ("app", "jobs"),
     ("cli", "__main__"),
 )

@@ -24,7 +24,7 @@ STEP_ROWS = 500
 """Most rows that one step moves."""
 
 _DUE = Query(
-    select(deliveries.c.device, deliveries.c.message)
+    select(deliveries.c.device, deliveries.c.message, deliveries.c.owner)
     .where(
         text(DUE_FROM_VENDORS),
         deliveries.c.app == bindparam("app"),
@@ -193,7 +193,9 @@ async def claim(transaction: Transaction, batch: Sequence[Claim]) -> list[list[W
 
 async def _claim(transaction: Transaction, asked: Claim) -> list[Waiting]:
     rows = await transaction.fetch(_DUE, app=asked.app, way=asked.channel, now=asked.now, limit=asked.limit)
-    pairs = [(device, message) for device, message in rows]
+    pairs = [(device, message) for device, message, _ in rows]
+    # Whoever has had a row and neither settled nor postponed it is no more; it may have been sent.
+    cut_off = {(device, message) for device, message, owner in rows if owner is not None}
     if not pairs:
         return []
     until = asked.now + LEASE_MS
@@ -208,7 +210,7 @@ async def _claim(transaction: Transaction, asked: Claim) -> list[Waiting]:
         if content is None:
             content = contents[stored] = decode_content(stored)
         envelope = Envelope(message, device, token, msg_key, task, expires_at, content, attempts + 1)
-        found.append(Waiting(envelope, LANE_OF[PushKind(kind)], until))
+        found.append(Waiting(envelope, LANE_OF[PushKind(kind)], until, None, (device, message) in cut_off))
         lost.discard((device, message))
     if lost:
         # The device's token was forgotten meanwhile, or it expired, which the sweep will notice.

@@ -207,9 +207,10 @@ class Lines:
         """Let what waits for a channel that is gone go over to the own link, once nobody has it leased."""
         for app in self._source.apps():
             labels = sorted(name.channel for name in configured if name.app == app)
-            while moved := await self._writer.submit(abandon, Abandon(app, labels, self._now())):
-                for device in moved:
-                    self._connections.wake(device)
+            for handler in (abandon, self._parts.abandon):
+                while moved := await self._writer.submit(handler, Abandon(app, labels, self._now())):
+                    for device in moved:
+                        self._connections.wake(device)
 
     def _open_soon(self, name: LineName) -> asyncio.Task[Line | None]:
         task = self._opening.get(name)

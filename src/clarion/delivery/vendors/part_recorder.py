@@ -22,6 +22,7 @@ from clarion.delivery.ledger import Count, Event, EventKind, Figure, Ledger
 from clarion.delivery.series import Mark
 from clarion.delivery.states import Outcome
 from clarion.delivery.vendors.line import PartOf
+from clarion.delivery.vendors.part_abandon import PartAbandoner
 from clarion.delivery.vendors.quota import count_targets, taken
 from clarion.delivery.vendors.tokens import drop_tokens
 from clarion.delivery.vendors.verdicts import Step
@@ -79,9 +80,13 @@ class PartRecorder:
     Args:
         ledger: counts, and tells app servers.
         ids: numbers of rows.
+
+    Attributes:
+        abandon: lets parts whose channel is gone go over to the own link; a handler for `GroupWriter.submit`.
     """
 
     def __init__(self, ledger: Ledger, ids: IdGenerator) -> None:
+        self.abandon = PartAbandoner(ids).abandon
         self._ledger = ledger
         self._ids = ids
 
