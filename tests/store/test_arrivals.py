@@ -205,6 +205,7 @@ class TestEarly:
         assert await phones.tell(phones.receipt(envelope, vendor_id="the-id")) == [NEWS]
         assert await phones.system.status(token) == MessageStatus.ACKED
         assert await phones.system.count("deliveries") == 0
+        assert await phones.tell(phones.receipt(envelope, vendor_id="the-id")) == [REPEATED]
         phones.vendor.gate.set()
         await phones.settled()
         assert await phones.tell(phones.receipt(envelope, vendor_id="the-id")) == [REPEATED]

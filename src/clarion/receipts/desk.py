@@ -21,7 +21,7 @@ from clarion.tenants.receipts import Recipient
 log = structlog.get_logger(__name__)
 
 REFUSALS_PER_SECOND = 20.0
-"""So many refusals a second say what is wrong and are logged; further ones say only that they are too many."""
+"""So many refusals a second are logged; further strangers hear only that they are too many."""
 
 
 class CallbackOutcome(Enum):
@@ -91,7 +91,8 @@ class Desk:
         self._clock = clock
         self._meter = meter
         self._replays = Replays(clock)
-        self._refusals = Pace(REFUSALS_PER_SECOND)
+        # Strangers do not use up what is said to those who know an address.
+        self._refusals = {known: Pace(REFUSALS_PER_SECOND) for known in (True, False)}
         for outcome in CallbackOutcome:
             meter.observe_callback(outcome.value, 0)
         for label in WITH_RECEIPTS:
@@ -110,18 +111,19 @@ class Desk:
             self._meter.observe_callback(CallbackOutcome.UNAVAILABLE.value)
             raise
 
-    def refuse(self, reason: str, **facts: object) -> bool:
-        """Count and log a refusal; whether the client may be told why, for there are not too many of late.
+    def refuse(self, reason: str, recipient: Recipient | None) -> bool:
+        """Count and log a refusal; whether the client may be told why.
 
         Args:
             reason: why, without secrets.
-            facts: for the log.
+            recipient: whose address it came to; None: a stranger, who may be refused that often only.
         """
         self._meter.observe_callback(CallbackOutcome.REFUSED.value)
-        now = self._clock.monotonic()
-        if self._refusals.wait(now) > 0:
-            return False
-        self._refusals.spend(1, now)
+        now, pace = self._clock.monotonic(), self._refusals[recipient is not None]
+        if pace.wait(now) > 0:
+            return recipient is not None
+        pace.spend(1, now)
+        facts = {} if recipient is None else {"app": recipient.app, "channel": recipient.label}
         log.warning("callback_refused", reason=reason, **facts)
         return True
 

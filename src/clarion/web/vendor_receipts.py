@@ -5,10 +5,9 @@ from __future__ import annotations
 from clarion.channels.base import ReceiptForged, ReceiptRefused
 from clarion.channels.reports import MAX_BODY
 from clarion.receipts.desk import Desk
+from clarion.tenants.receipts import Recipient
 from clarion.web.answers import BodyTooLarge, HttpRefusal, answer, read_body, refuse
 from clarion.web.server import Receive, Scope, Send
-
-_NOT_FOUND = "nothing is at this path"
 
 
 class VendorReceipts:
@@ -25,21 +24,18 @@ class VendorReceipts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one callback."""
+        recipient = await self._desk.find(scope["path"])
         try:
-            await self._serve(scope, receive, send)
+            await self._serve(recipient, scope, receive, send)
         except HttpRefusal as refusal:
-            channel = scope.get("clarion.channel", "")
-            told = self._desk.refuse(refusal.message, status=refusal.status, channel=channel)
-            if told:
+            if self._desk.refuse(refusal.message, recipient):
                 await refuse(send, refusal.status, refusal.code, refusal.message)
             else:
                 await refuse(send, 429, "TooManyRequests", "too many requests were refused; wait a second")
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        recipient = await self._desk.find(scope["path"])
+    async def _serve(self, recipient: Recipient | None, scope: Scope, receive: Receive, send: Send) -> None:
         if recipient is None:
-            raise HttpRefusal(404, "NotFound", _NOT_FOUND)
-        scope["clarion.channel"] = recipient.label
+            raise HttpRefusal(404, "NotFound", "nothing is at this path")
         if scope["method"] != "POST":
             raise HttpRefusal(405, "MethodNotAllowed", "receipts are sent with POST")
         try:

@@ -13,7 +13,7 @@ from enum import Enum
 from itertools import islice
 from typing import NamedTuple, Protocol
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import and_, bindparam, case, delete, or_, select
 
 from clarion.channels.base import Receipt, ReceiptKind
 from clarion.delivery.hops import Hop, write_hops
@@ -71,17 +71,18 @@ _OWED = Query(
     ),
     lists=("devices",),
 )
-_BY_VENDORS = (hops.c.stage == Stage.SENT.value, hops.c.outcome != Outcome.WRITTEN.label)
+_SENT_BY_VENDOR = and_(hops.c.stage == Stage.SENT.value, hops.c.outcome != Outcome.WRITTEN.label)
+_TOLD_BY_VENDOR = or_(hops.c.stage == Stage.RECEIPT.value, hops.c.outcome == Outcome.CONFIRMED.label)
 _SENT = Query(
     lambda terms: (
-        select(hops.c.device, hops.c.message, hops.c.code)
+        select(hops.c.device, hops.c.message, case((_SENT_BY_VENDOR, hops.c.code)))
         .join(messages, messages.c.message == hops.c.message)
         .where(
             hops.c.message >= bindparam("first"),
             hops.c.message < bindparam("task"),
             messages.c.task == bindparam("task"),
             terms.any_of(hops.c.device, "devices"),
-            *_BY_VENDORS,
+            or_(_SENT_BY_VENDOR, _TOLD_BY_VENDOR),
         )
     ),
     lists=("devices",),
@@ -95,7 +96,7 @@ _NAMED = Query(
             terms.any_of(messages.c.target, "targets"),
             terms.any_of(hops.c.device, "devices"),
             terms.any_of(hops.c.code, "names"),
-            *_BY_VENDORS,
+            _SENT_BY_VENDOR,
         )
     ),
     lists=("targets", "devices", "names"),
@@ -154,7 +155,7 @@ class BroadcastArrivals(Protocol):
 
 
 class _Copy(NamedTuple):
-    """A message that a vendor was sent for a device; `vendor_id` is empty until it answered."""
+    """A message that a vendor was sent for a device; `vendor_id` is empty where it is not known (yet)."""
 
     device: int
     message: int
