@@ -76,6 +76,11 @@ SPECIAL: Mapping[str, str] = {
     "harmony 80100022": "sent again at once, without the picture",
     "harmony 80300007": "see the reasons of tokens; without any, {does}",
     "harmony noRight": "if other tokens of the app are taken: the token is forgotten. Else {does}",
+    **dict.fromkeys(
+        ("harmony noPushTypeRight", "harmony notSupportPlayVoice"),
+        f"if the push itself chose its category, or is silent: {_FAILS}. Else {{does}}",
+    ),
+    "harmony differentImgVerifyPolicy": f"{_FAILS}, as it is about the push's picture",
     "honor 80100000": _NAMED,
     "miui 20301": "if its text says that the registration id is invalid: that is forgotten. Else {does}",
     "oppo 32": "if it was sent before: taken. Else {does}",

@@ -78,6 +78,7 @@ class Rendered:
         notes: what the vendor has no place for.
         headers: of the request, that depend on the message.
         instead: by vendor code, a poorer form to send once when the vendor refuses this one so.
+        chosen: refusals for what this message itself has chosen; they stop no others.
     """
 
     head: bytes
@@ -85,6 +86,7 @@ class Rendered:
     notes: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     instead: Mapping[str, Rendered] = field(default_factory=dict)
+    chosen: frozenset[VendorCode] = frozenset()
 
     @property
     def size(self) -> int:
@@ -317,8 +319,15 @@ class Multicast(ABC):
         whole = called.outcome
         if isinstance(whole, Accepted):
             whole = Accepted(said.vendor_id, form.notes) if said.complete else _SOME
+        elif called.row in form.chosen:
+            whole = PayloadError(whole.code, whole.text)
         refused = self.refusals(said, tokens)
-        single = {row: outcome_of(row, said.code, "", self._clock) for row in dict.fromkeys(refused.values())}
+        single = {
+            row: PayloadError(said.code, row.meaning)
+            if row in form.chosen
+            else outcome_of(row, said.code, "", self._clock)
+            for row in dict.fromkeys(refused.values())
+        }
         return {token: single[refused[token]] if token in refused else whole for token in tokens}
 
     def _understood(self, answer: HttpAnswer, secrets: Sequence[str]) -> Called:

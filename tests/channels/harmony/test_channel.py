@@ -28,7 +28,7 @@ from clarion.channels.outcomes import Treatment
 from clarion.channels.text import notify_id
 from clarion.clock import ManualClock
 from tests.channels.host import CONTENT, envelope, fault
-from tests.channels.multicast.harness import opened, sent, settings_of
+from tests.channels.multicast.harness import opened, push, sent, settings_of
 
 WITH_PICTURE = msgspec.structs.replace(CONTENT, images={"defaultUrl": "https://e.com/p.png"})
 
@@ -47,6 +47,31 @@ async def test_reason(reason: str, tmp_path: Path, clock: ManualClock) -> None:
         )
         assert {type(outcome) for outcome in outcomes} == {kind}
         assert all(getattr(it, "text", "").startswith(f"{reason}: ") for it in outcomes)
+
+
+@pytest.mark.parametrize(
+    ("reason", "fields", "kind"),
+    [
+        ("noPushTypeRight", {}, ConfigError),
+        ("noPushTypeRight", {"silent": 1}, PayloadError),
+        ("noPushTypeRight", {"category": {"harmony": "IM"}}, PayloadError),
+        ("noPushTypeRight", {"images": {"defaultUrl": "https://e.com/a.png"}}, ConfigError),
+        ("notSupportPlayVoice", {"category": {"harmony": "IM"}}, PayloadError),
+        ("differentImgVerifyPolicy", {"images": {"defaultUrl": "https://e.com/a.png"}}, PayloadError),
+        ("appinfoError", {"silent": 1, "category": {"harmony": "IM"}}, ConfigError),
+    ],
+)
+@pytest.mark.parametrize("others", [0, 1])
+async def test_what_a_message_chose_itself_stops_no_others(
+    reason: str, fields: dict[str, Any], kind: type, others: int, tmp_path: Path, clock: ManualClock
+) -> None:
+    async with opened("harmony", tmp_path, clock) as (hall, channel):
+        fault(hall, "harmony", "code", code=reason, token="t0")
+        content = push(**fields)
+        outcomes = await channel.send(
+            [envelope(f"t{number}", clock.now_ms(), content=content) for number in range(1 + others)]
+        )
+        assert [type(outcome) for outcome in outcomes] == [kind, Accepted][: 1 + others]
 
 
 async def test_no_right_is_the_token_s_fault_only_if_others_are_taken(tmp_path: Path, clock: ManualClock) -> None:

@@ -35,6 +35,8 @@ def test_file() -> None:
         ({"longestSeconds": 864_001}, "longestSeconds"),
         ({"overLength": "shrink"}, "overLength"),
         ({"revokePath": "v3"}, "revokePath"),
+        ({"callbackType": 246}, "callbackType"),  # 3 for 1 and 2, and the 1 and 2 once more
+        ({"callbackType": 0}, "callbackType"),
     ],
 )
 def test_refusal_names_the_field(changes: dict[str, object], named: str) -> None:

@@ -73,6 +73,11 @@ REASONS: Mapping[str, VendorCode] = {
 }
 """Why a token was refused, by the words of `illegalTokens`."""
 
+OF_SILENCE = frozenset({REASONS["noPushTypeRight"]})
+OF_A_CATEGORY = frozenset({REASONS["noPushTypeRight"], REASONS["notSupportPlayVoice"]})
+OF_A_PICTURE = frozenset({REASONS["differentImgVerifyPolicy"]})
+"""Reasons that may be about what a message chose itself."""
+
 STRANGE_TOKEN = VendorCode(Treatment.INVALID_TOKEN, f"{NO_RIGHT}: not a token of this project, others are")
 """`noRight`, once it is known that the settings are right because other tokens are taken."""
 

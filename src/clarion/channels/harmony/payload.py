@@ -5,11 +5,12 @@ Source: "Request body" of the Push Kit REST API for scenario-based messages, ver
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
-from clarion.channels.harmony.errors import IMAGE_NOT_VERIFIED
+from clarion.channels.harmony.errors import IMAGE_NOT_VERIFIED, OF_A_CATEGORY, OF_A_PICTURE, OF_SILENCE
 from clarion.channels.harmony.settings import HarmonySettings
 from clarion.channels.huawei_family import (
     Digest,
@@ -42,16 +43,19 @@ def render(settings: HarmonySettings, content: PushContent, stamp: Stamp) -> Ren
         notes = data_notes(content, NAMES)
         if content.data_urgency:
             notes.append("TransparentMessageUrgency: HarmonyOS has no place for it")
-        return _form(settings, {"extraData": data_text(content, stamp)}, stamp, notes, BACKGROUND)
+        form = _form(settings, {"extraData": data_text(content, stamp)}, stamp, notes, BACKGROUND)
+        return replace(form, chosen=OF_SILENCE)
     digested = digest(content, NAMES)
     notification = _notification(settings, content, stamp, digested)
     notes = digested.notes
-    form = _form(settings, {"notification": notification}, stamp, notes, ALERT)
+    chosen = OF_A_CATEGORY if digested.category else frozenset()
+    form = replace(_form(settings, {"notification": notification}, stamp, notes, ALERT), chosen=chosen)
     if "image" not in notification:
         return form
     del notification["image"]
     plain = _form(settings, {"notification": notification}, stamp, [*notes, _NO_IMAGE], ALERT)
-    return Rendered(form.head, form.tail, form.notes, form.headers, {IMAGE_NOT_VERIFIED: plain})
+    plain = replace(plain, chosen=chosen)
+    return replace(form, chosen=chosen | OF_A_PICTURE, instead={IMAGE_NOT_VERIFIED: plain})
 
 
 _NO_IMAGE = "picture: Huawei has not checked it, and does not show it"

@@ -29,6 +29,8 @@ CODES: Mapping[str, VendorCode] = {
             80100018: "the body of the message is wrong",
             80300008: "the message has more than 4096 bytes",
             80300010: "no token, or more than 1000",
+            # A message alone asks for it: one without the right stops no others.
+            80300011: "no right to the highest level of reminder: apply for it, or choose another NotifyLevel",
         },
     ),
     **rows(
@@ -40,7 +42,6 @@ CODES: Mapping[str, VendorCode] = {
         Treatment.CONFIG_ERROR,
         {
             80300002: "the app may not send to these tokens: switch Push Kit on, and check `appId`",
-            80300011: "no right to the highest level of reminder: apply for it, or choose another NotifyLevel",
         },
     ),
     **rows(

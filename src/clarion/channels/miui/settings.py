@@ -8,6 +8,9 @@ from msgspec import Meta, field
 
 from clarion.channels.files import URL_PATTERN, ChannelFile, Classification, OverLength, Word, parse_file
 
+CALLBACK_TYPES = 1 + 2 + 16 + 32 + 64 + 128 + 1024
+"""All kinds of report; a sum with any other bit makes Xiaomi report nothing."""
+
 BASE_URL = "https://api.xmpush.xiaomi.com"
 """In China; apps abroad have other addresses (docs/channels/miui.md)."""
 
@@ -41,6 +44,10 @@ class MiuiSettings(ChannelFile, frozen=True):
     callback_url: Annotated[str, Meta(pattern=URL_PATTERN, max_length=128)] | None = None
     callback_type: Annotated[int, Meta(ge=1, le=4095)] = 243
     revoke_path: Annotated[str, Meta(pattern=r"^/[!-~]*$")] = "/v3/message/regid/revoke"
+
+    def __post_init__(self) -> None:
+        if self.callback_type & ~CALLBACK_TYPES:
+            raise ValueError("callbackType is no sum of 1, 2, 16, 32, 64, 128 and 1024, each once")
 
 
 def parse(text: bytes) -> MiuiSettings:
