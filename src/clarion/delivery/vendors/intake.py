@@ -6,18 +6,27 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from itertools import chain
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from clarion.channels.base import Receipt
 from clarion.clock import Clock
-from clarion.delivery.vendors.arrivals import Arrivals, ReceiptFate, Told
+from clarion.delivery.vendors.arrivals import ReceiptFate, Told
 from clarion.failures import StoreUnavailable
+from clarion.store.database import Transaction
 from clarion.store.group import GroupWriter
 
 AT_ONCE = 250
 """About how many receipts a transaction takes."""
 MAX_WAITING = 50_000
 """Most receipts that wait; a vendor that has more is asked to come again."""
+
+
+class ReceiptRecorder(Protocol):
+    """Records receipts; `delivery.vendors.arrivals` does, for deliveries to devices."""
+
+    async def record(self, transaction: Transaction, batch: Sequence[Told]) -> list[list[ReceiptFate]]:
+        """What became of each receipt, in their order; a handler for `GroupWriter.submit`."""
+        ...
 
 
 class _Waiting(NamedTuple):
@@ -30,13 +39,13 @@ class Intake:
 
     Args:
         writer: to write with.
-        arrivals: records them.
+        recorder: records them.
         clock: when they came.
     """
 
-    def __init__(self, writer: GroupWriter, arrivals: Arrivals, clock: Clock) -> None:
+    def __init__(self, writer: GroupWriter, recorder: ReceiptRecorder, clock: Clock) -> None:
         self._writer = writer
-        self._arrivals = arrivals
+        self._recorder = recorder
         self._clock = clock
         self._queue: deque[_Waiting] = deque()
         self._size = 0
@@ -95,7 +104,7 @@ class Intake:
     async def _record(self, batch: Sequence[_Waiting]) -> None:
         # One command each: one that fails for its own reasons does not take the others with it.
         results = await asyncio.gather(
-            *(self._writer.submit(self._arrivals.record, waiting.told) for waiting in batch), return_exceptions=True
+            *(self._writer.submit(self._recorder.record, waiting.told) for waiting in batch), return_exceptions=True
         )
         for waiting, result in zip(batch, results, strict=True):
             if waiting.done.done():
