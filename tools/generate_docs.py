@@ -259,6 +259,7 @@ def _metrics() -> Iterable[tuple[str, str, str, str]]:
     for metric in metrics.registry.collect():
         name = metric.name + ("_total" if metric.type == "counter" else "")
         labels = sorted({label for sample in metric.samples for label in sample.labels} - {"le"})
+        labels = labels or list(getattr(metric, "_labelnames", ()))  # of series that come with what they are about
         yield code(name), metric.type, ", ".join(map(code, labels)), metric.documentation
 
 

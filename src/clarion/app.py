@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
@@ -16,6 +17,7 @@ from clarion.delivery.ledger import Ledger
 from clarion.delivery.maintenance import Maintenance
 from clarion.delivery.revocations import Revocations
 from clarion.delivery.vendors.arrivals import Arrivals
+from clarion.delivery.vendors.figures import line_figures
 from clarion.delivery.vendors.intake import Intake
 from clarion.delivery.vendors.lines import VendorRecaller
 from clarion.devices.activities import ActivityService
@@ -39,6 +41,7 @@ from clarion.link.gateway import StoreBackend
 from clarion.link.hub import Hub
 from clarion.link.limits import LinkLimits
 from clarion.link.listener import LinkServer, serve
+from clarion.observability.lines import LineCollector, LineFigures
 from clarion.observability.metrics import Metrics
 from clarion.openapi.actions.analytics import analytics_actions
 from clarion.openapi.actions.devices import device_actions
@@ -326,6 +329,14 @@ class Server:
         metrics.gauge("clarion_store_transactions", "Group commits so far", lambda: writer.groups)
         metrics.gauge("clarion_store_writes", "Writes that they carried", lambda: writer.commands)
         metrics.gauge("clarion_store_waiting", "Writes that wait for a commit", lambda: writer.waiting)
+        metrics.registry.register(LineCollector(self._line_figures))
+
+    def _line_figures(self) -> Iterator[LineFigures]:
+        def names(app: int) -> tuple[str, str] | None:
+            found = self._directory.by_number(app)
+            return None if found is None else (found.app_id, found.workspace_id)
+
+        return iter(()) if self._engine is None else line_figures(self._engine.lines, names, self._foundation.clock)
 
     def _http_connections(self) -> float:
         return self.http.connections if self.http is not None else 0

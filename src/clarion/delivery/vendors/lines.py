@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, Protocol
@@ -134,6 +134,15 @@ class Lines:
         self._abandon_until = 0  # leases that were held when a channel went end by then, ms
         self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
+
+    @property
+    def opened(self) -> Mapping[LineName, Line]:
+        """The lines that are open."""
+        return self._lines
+
+    def keeps_tokens(self, name: LineName) -> bool:
+        """Whether refused tokens of a channel are kept now, because they are too many."""
+        return self._watch.guards_tokens(name)
 
     def offer(self, app: int, channel: str, kind: PushKind, envelopes: Sequence[Envelope], until: int) -> None:
         """Take over deliveries that were just committed with a lease of this process until `until` (ms).

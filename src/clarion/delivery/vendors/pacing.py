@@ -61,11 +61,14 @@ class Pace:
     def wait(self, now: float, wanted: int = 1) -> float:
         """Seconds until `wanted` targets, or as many as ever go at once, may be sent; 0 for now."""
         self._advance(now)
-        paused = self._resume_at - now
         if not self.rate:
-            return max(0.0, paused)
+            return self.paused(now)
         missing = min(wanted, int(self._burst)) - self._level
-        return max(0.0, paused, missing / self.rate if missing > _ROUNDING else 0.0)
+        return max(self.paused(now), missing / self.rate if missing > _ROUNDING else 0.0)
+
+    def paused(self, now: float) -> float:
+        """Seconds that a pause lasts still."""
+        return max(0.0, self._resume_at - now)
 
     def allowance(self, now: float) -> int:
         """How many targets may be sent now."""
