@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import tracemalloc
 from collections.abc import AsyncIterator, Callable
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -57,6 +60,26 @@ async def test_a_broken_answer(kind: str, label: str, clock: ManualClock) -> Non
         (first, second) = await channel.send(envelopes(label, clock, 2))
         assert isinstance(first, Accepted)
         assert isinstance(second, Accepted)
+
+
+@pytest.mark.parametrize("label", [label for label in LABELS if label not in HTTP2])
+@pytest.mark.parametrize("size", [5_000_000, 200_000_000])
+async def test_an_answer_that_grows_when_it_is_unpacked(size: int, label: str, clock: ManualClock) -> None:
+    async with opened(label, clock) as (hall, channel):
+        canned = Canned(hall, label)
+        canned.reply = Reply(200, packed_zeros(size), {"Content-Encoding": "gzip"})
+        tracemalloc.start()
+        try:
+            assert isinstance(await send(label, channel, clock), Unknown)
+            assert tracemalloc.get_traced_memory()[1] < 60_000_000
+        finally:
+            tracemalloc.stop()
+
+
+@cache
+def packed_zeros(size: int) -> bytes:
+    """So many bytes, of which a thousandth is sent."""
+    return gzip.compress(bytes(size), 9)
 
 
 @every_channel
