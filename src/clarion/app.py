@@ -16,6 +16,7 @@ from clarion.channels.registry import Channel
 from clarion.delivery.ledger import Ledger
 from clarion.delivery.maintenance import Maintenance
 from clarion.delivery.revocations import Revocations
+from clarion.delivery.sms.receipts import SmsReceipts
 from clarion.delivery.vendors.arrivals import Arrivals
 from clarion.delivery.vendors.figures import line_figures
 from clarion.delivery.vendors.intake import Intake
@@ -129,7 +130,9 @@ class Server:
         journal = NonceJournal(self._writer, ids, clock)
         engine = self._engine = Engine(foundation, self._directory, self._writer, self._hub, ids, self._owner)
         await engine.open()
-        devices = DeviceService(database, self._writer, vault, ids, clock, self._hub, engine.binder)
+        devices = DeviceService(
+            database, self._writer, vault, ids, clock, self._hub, engine.binder, engine.broadcasts.joins
+        )
         activities = ActivityService(self._writer, ids, clock, engine.binder)
         templates = TemplateService(database, self._directory, ids, clock)
         launcher = Launcher(self._writer, engine.acceptance, engine.dispatcher, engine.broadcasts, ids, clock)
@@ -304,7 +307,7 @@ class Server:
     def _receipt_desk(self, ledger: Ledger, ids: IdGenerator, metrics: Metrics) -> Desk:
         foundation = self._foundation
         recipients = Recipients(foundation.receipt_addresses, self._directory, foundation.channels)
-        intake = Intake(self._writer, Arrivals(ledger, ids), foundation.clock)
+        intake = Intake(self._writer, SmsReceipts(ids, Arrivals(ledger, ids)), foundation.clock)
         return Desk(recipients, intake, foundation.clock, metrics)
 
     def _callbacks(self, metrics: Metrics) -> Sender:

@@ -15,6 +15,7 @@ from clarion.delivery.ledger import Ledger
 from clarion.delivery.recalls import Recalls
 from clarion.delivery.reports import Reports
 from clarion.delivery.sms.claims import Claims
+from clarion.delivery.sms.owed import reclaim_sms
 from clarion.delivery.sms.recorder import SmsRecorder
 from clarion.delivery.sms.supplements import Supplements
 from clarion.delivery.vendors.feeder import Feeder
@@ -65,7 +66,7 @@ class Engine:
         owner: str,
     ) -> None:
         settings, clock, database = foundation.settings, foundation.clock, foundation.database
-        self._database = database
+        self._database, self._clock = database, clock
         ledger = self.ledger = Ledger(directory, ids)
         self.recalls = Recalls(database, writer, ids, clock, connections)
         due = PartsDue()
@@ -91,6 +92,7 @@ class Engine:
         """
         if self._database.backend is Backend.SQLITE:  # which belongs to one server alone
             await self._database.write(reclaim)
+            await self._database.write(lambda transaction: reclaim_sms(transaction, self._clock.now_ms()))
         await self.recalls.refresh()
         await self.broadcasts.open()
 

@@ -29,6 +29,11 @@ from clarion.delivery.broadcasts import (
     sends,
 )
 from clarion.delivery.broadcasts import inbox as broadcast_inbox
+from clarion.delivery.sms import claims as sms_claims
+from clarion.delivery.sms import owed as sms_owed
+from clarion.delivery.sms import receipts as sms_receipts
+from clarion.delivery.sms import recorder as sms_recorder
+from clarion.delivery.sms import supplements as sms_supplements
 from clarion.delivery.vendors import (
     arrivals,
     claims,
@@ -79,6 +84,11 @@ _LISTS = (
 
 def _queries() -> Iterator[tuple[str, Query]]:
     modules: tuple[ModuleType, ...] = (
+        sms_claims,
+        sms_owed,
+        sms_receipts,
+        sms_recorder,
+        sms_supplements,
         analytics,
         reporting,
         listing,

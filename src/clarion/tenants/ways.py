@@ -37,8 +37,12 @@ class Ways:
         return [app.key for app in self._directory.apps]
 
     def configured(self) -> Iterable[LineName]:
-        """Every enabled channel of every app."""
-        return [LineName(app, label) for app in self.apps() for label in sorted(self._directory.channels(app))]
+        """Every enabled channel of every app that leads to devices; SMS have lines of their own."""
+        return [
+            LineName(app, label)
+            for app in self.apps()
+            for label in sorted(self._directory.channels(app) & CHANNELS.keys())
+        ]
 
     def revision_of(self, name: LineName) -> int | None:
         """Grows when a channel is changed; None when it is not to be used (any more)."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, select, update
 
-from clarion.delivery.sms.rules import SmsStrategy
+from clarion.delivery.sms.rules import RECORDS_APPEAR, SmsStrategy
 from clarion.store.database import Row, Transaction
 from clarion.store.queries import Insert, Query
 from clarion.store.schema_vendors import supplements
@@ -34,6 +34,11 @@ _HASTEN = Query(
         )
     ),
     lists=("ended",),
+)
+_RECLAIM = Query(
+    update(supplements)
+    .values(due_at=bindparam("at"))
+    .where(supplements.c.due_at > bindparam("at"), supplements.c.owner.is_not(None))
 )
 _CANCEL = Query(
     lambda terms: (
@@ -64,3 +69,12 @@ async def cancel(transaction: Transaction, messages: Sequence[int]) -> list[int]
 async def owed_sms(transaction: Transaction, message: int) -> Row | None:
     """When the SMS of a message is due (ms), and how often it was tried; None if none is owed."""
     return await transaction.fetch_one(_OWED, message=message)
+
+
+async def reclaim_sms(transaction: Transaction, now: int) -> int:
+    """End the leases of all processes soon after `now` (ms); how many there were.
+
+    Only for a process that knows that it is alone. The rows keep their owners' names: what they had may be with the
+    service, which is asked first.
+    """
+    return await transaction.execute(_RECLAIM, at=now + int(RECORDS_APPEAR * 1000))

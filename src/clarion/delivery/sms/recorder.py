@@ -25,9 +25,10 @@ from clarion.channels.base import (
     Unknown,
 )
 from clarion.delivery.hops import Hop, write_hops
-from clarion.delivery.sms.rules import Attempt, Verdict, verdict
+from clarion.delivery.sms.rules import SMS, Attempt, Verdict, verdict
 from clarion.delivery.states import Outcome, Stage
 from clarion.delivery.vendors.line import Waiting
+from clarion.delivery.vendors.quota import count_targets, taken
 from clarion.ids import IdGenerator
 from clarion.store.database import Transaction
 from clarion.store.queries import Query
@@ -74,11 +75,13 @@ class SmsBatch(NamedTuple):
     """Answers to one call.
 
     Attributes:
+        app: internal number of the app.
         owner: the process that sent it.
         now: ms.
         sent: what was sent, and what the service said.
     """
 
+    app: int
     owner: str
     now: int
     sent: Sequence[tuple[Waiting, SendOutcome]]
@@ -100,6 +103,9 @@ class SmsRecorder:
         """Record batches; a handler for `GroupWriter.submit`."""
         for batch in batches:
             await self._record(transaction, batch)
+        if batches:
+            counts = [(batch.app, SMS, taken(outcome for _, outcome in batch.sent)) for batch in batches]
+            await count_targets(transaction, counts, batches[-1].now)
         return [None] * len(batches)
 
     async def _record(self, transaction: Transaction, batch: SmsBatch) -> None:

@@ -12,13 +12,15 @@ from typing import NamedTuple
 from clarion.channels.base import Accepted, ConfigError, RateLimited, Retry, SendOutcome, Unknown
 from clarion.delivery.states import MessageStatus, Outcome
 
+SMS = "sms"
+"""Label of the channel."""
 FIRST_PAUSE = 1.0
 """Pause before a second attempt, s; it doubles with each."""
 LONGEST_PAUSE = 60.0
 MOST_DOUBTS = 3
 """So often the fate of an SMS may be unknown; then it is given up."""
-_RECORDS_APPEAR = 5.0
-"""The service lists what it took a few seconds later."""
+RECORDS_APPEAR = 5.0
+"""The service lists what it took a little later, s."""
 
 
 class SmsStrategy(IntEnum):
@@ -112,7 +114,7 @@ def verdict(outcome: SendOutcome, attempt: Attempt) -> Verdict:
 def _in_doubt(attempt: Attempt) -> Verdict:
     if attempt.doubts + 1 >= MOST_DOUBTS:
         return Verdict(None, doubtful=True, note="It is not sent again.")
-    return _again(attempt, max(_RECORDS_APPEAR, _pause(attempt)))._replace(doubtful=True)
+    return _again(attempt, max(RECORDS_APPEAR, _pause(attempt)))._replace(doubtful=True)
 
 
 def _again(attempt: Attempt, seconds: float) -> Verdict:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, select
@@ -12,17 +14,19 @@ from clarion.channels.base import SendOutcome
 from clarion.clock import Clock
 from clarion.delivery.sms.claims import STEP_ROWS, Claims, ClaimSms
 from clarion.delivery.sms.recorder import SmsBatch, SmsRecorder
+from clarion.delivery.sms.rules import SMS
 from clarion.delivery.vendors.lanes import Lane
 from clarion.delivery.vendors.line import Line, LineLimits, Waiting
 from clarion.delivery.vendors.lines import ChannelSource, LineName
+from clarion.delivery.vendors.pacing import DayLimit
+from clarion.delivery.vendors.quota import vendor_day
+from clarion.delivery.vendors.watch import Watch
 from clarion.failures import StoreUnavailable
 from clarion.store.database import Database, Row, Transaction
 from clarion.store.group import GroupWriter
 from clarion.store.queries import Query
 from clarion.store.schema_vendors import supplements
 
-SMS = "sms"
-"""Label of the channel."""
 POLL_SECONDS = 0.5
 _CLOSE_SECONDS = 30.0
 _LIMITS = LineLimits(waiting=2 * STEP_ROWS, margin=45.0)
@@ -66,6 +70,7 @@ class Supplements:
         self._recorder = recorder
         self._clock = clock
         self._owner = owner
+        self._watch = Watch(writer, clock)
         self._lines: dict[int, _Open] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
@@ -120,13 +125,23 @@ class Supplements:
         return self._source.revision_of(LineName(app, SMS))
 
     async def _line(self, app: int) -> Line | None:
-        held, revision = self._lines.get(app), self._revision(app)
-        if held is not None:
+        if (held := self._lines.get(app)) is not None:
             return held.line
-        vendor = None if revision is None else await self._source.open(LineName(app, SMS))
-        if revision is None or vendor is None:
+        name, revision = LineName(app, SMS), self._revision(app)
+        if revision is None or (vendor := await self._source.open(name)) is None:
             return None
-        line = Line(f"{app}/{SMS}", vendor, self._record, self._clock, _LIMITS)
+        terms, known = await self._source.terms(name), await self._watch.remembered(name, revision)
+        line = Line(
+            f"{app}/{SMS}",
+            vendor,
+            partial(self._record, app),
+            self._clock,
+            replace(_LIMITS, rate=terms.rate),
+            DayLimit(terms.daily_limit, vendor_day(self._clock.now_ms()), known.targets),
+            partial(self._watch.paused, name, revision),
+        )
+        if known.pause is not None:
+            line.hold(known.pause)
         self._lines[app] = _Open(revision, line)
         return line
 
@@ -137,9 +152,9 @@ class Supplements:
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 
-    async def _record(self, batch: Sequence[Waiting], outcomes: Sequence[SendOutcome]) -> None:
+    async def _record(self, app: int, batch: Sequence[Waiting], outcomes: Sequence[SendOutcome]) -> None:
         """Record, and insist while the database is away: what was sent must not be sent again for want of a row."""
-        said = SmsBatch(self._owner, self._clock.now_ms(), list(zip(batch, outcomes, strict=True)))
+        said = SmsBatch(app, self._owner, self._clock.now_ms(), list(zip(batch, outcomes, strict=True)))
         pause = 0.1
         while True:
             try:

@@ -16,6 +16,7 @@ from clarion.delivery.accept import TargetType
 from clarion.delivery.activities import drop_token
 from clarion.delivery.hops import Hop, write_hops
 from clarion.delivery.ledger import Count, Event, EventKind, Figure, Ledger
+from clarion.delivery.sms.owed import hasten
 from clarion.delivery.states import OPEN, MessageStatus, Stage
 from clarion.delivery.vendors.claims import TO_LINK
 from clarion.delivery.vendors.quota import count_targets, taken
@@ -180,6 +181,7 @@ class Recorder:
             rows = await transaction.fetch(_MARK_ENDED, ended=list(ended), at=batch.now)
             events = [Event(app, message, ended[message], EventKind.STATUS, batch.now) for app, message in rows]
             await self._ledger.tell(transaction, events)
+            await hasten(transaction, [message for _, message in rows], batch.now)
 
     async def _end_activities(self, transaction: Transaction, batch: Batch) -> None:
         for (envelope, *_), _, verdict in batch.judged:
