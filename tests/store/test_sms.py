@@ -14,14 +14,21 @@ from clarion.channels.base import (
     InvalidToken,
     PayloadError,
     RateLimited,
+    Receipt,
+    ReceiptKind,
     Retry,
     SendOutcome,
     Unknown,
 )
+from clarion.channels.files import Terms
 from clarion.channels.registry import Platform
 from clarion.delivery.sms import supplements
 from clarion.delivery.sms.claims import SMS_LEASE_MS
+from clarion.delivery.sms.owed import reclaim_sms
+from clarion.delivery.sms.receipts import SmsReceipts
 from clarion.delivery.states import MessageStatus
+from clarion.delivery.vendors.arrivals import Arrivals, ReceiptFate, Told
+from clarion.delivery.vendors.lines import LineName
 from clarion.pushes.model import PushReceipt, SimpleForm
 from tests.store.system import ANDROID, USER, System
 from tests.store.vendors import FakeVendor
@@ -501,3 +508,104 @@ class TestCrashes:
         await _until(lambda: bool(vendor.sent))
         await system.supplements.close(5)
         assert await _sms_steps(system) == ["sms_taken"]
+
+    async def test_a_server_that_is_alone_waits_for_no_lease(
+        self, system: System, vendor: FakeVendor, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def killed(*_: object) -> None:
+            raise RuntimeError("killed")
+
+        monkeypatch.setattr(system.supplements, "_record", killed)
+        await _phone(system, "bob")
+        await _push(system, "bob", strategy=BESIDE)
+        await _work(system)
+        again = await system.restarted()
+        now = system.clock.now_ms()
+        assert await system.database.write(lambda transaction: reclaim_sms(transaction, now)) == 1
+        await _work(again)
+        assert len(vendor.sent) == 1  # the service may list it only in a moment
+        system.clock.advance(5)
+        await _work(again)
+        assert [each.attempt for each in vendor.sent] == [1, 2]
+
+
+class TestPace:
+    async def test_a_limit_of_the_day(self, system: System, vendor: FakeVendor) -> None:
+        system.channels.limits[LineName(system.app.key, "sms")] = Terms(rate=0, daily_limit=1)
+        for user, number in (("bob", NUMBER), ("eve", OTHER)):
+            await _phone(system, user, number)
+            await _push(system, user, strategy=BESIDE)
+            await _work(system)
+        assert [each.token for each in vendor.sent] == [NUMBER]
+        rows = await system.rows("SELECT channel, targets FROM channel_days")
+        assert [tuple(row) for row in rows] == [("sms", 1)]
+
+
+def _report(
+    task: str, kind: ReceiptKind = ReceiptKind.ARRIVED, token: str = NUMBER, code: str = "DELIVERED", at: int = 0
+) -> Receipt:
+    return Receipt("biz^0", token, kind, code, "as the service says", at, task)
+
+
+async def _tell(system: System, *receipts: Receipt) -> list[ReceiptFate]:
+    recorder = SmsReceipts(system.ids, Arrivals(system.ledger, system.ids))
+    told = Told(system.app.key, "sms", system.clock.now_ms(), receipts)
+    return (await system.writer.submit(recorder.record, told))[:]
+
+
+class TestReports:
+    async def test_each_counts_once(self, system: System, vendor: FakeVendor) -> None:
+        await _phone(system, "bob")
+        await _push(system, "bob", strategy=BESIDE)
+        await _work(system)
+        task = (await system.trace("bob")).task_id
+        system.clock.advance(2)
+        report = _report(task)
+        assert await _tell(system, report, report) == [ReceiptFate.NEWS, ReceiptFate.REPEATED]
+        assert await _tell(system, report) == [ReceiptFate.REPEATED]
+        hop = (await system.trace("bob")).hops[-1]
+        assert (hop.stage, hop.outcome, hop.code) == ("sms", "sms_arrived", "DELIVERED")
+        assert await _sms_steps(system) == ["sms_taken", "sms_arrived"]
+        assert await system.status("bob") == WAITING
+
+    async def test_a_failure(self, system: System, vendor: FakeVendor) -> None:
+        await _phone(system, "bob")
+        await _push(system, "bob", strategy=BESIDE)
+        await _work(system)
+        report = _report((await system.trace("bob")).task_id, ReceiptKind.FAILED, code="MK:0001")
+        assert await _tell(system, report) == [ReceiptFate.NEWS]
+        hop = (await system.trace("bob")).hops[-1]
+        assert (hop.outcome, hop.code) == ("sms_failed", "MK:0001")
+        assert "as the service says" in hop.cause
+
+    async def test_of_several_numbers_the_right_one(self, system: System, vendor: FakeVendor) -> None:
+        await _phone(system, "bob", f"+86 {NUMBER}")
+        await _phone(system, "eve", OTHER)
+        await _push(system, "bob", "eve", strategy=BESIDE)
+        await _work(system)
+        assert await _tell(system, _report((await system.trace("bob")).task_id)) == [ReceiptFate.NEWS]
+        assert await _sms_steps(system, "bob") == ["sms_taken", "sms_arrived"]
+        assert await _sms_steps(system, "eve") == ["sms_taken"]
+
+    async def test_one_that_is_earlier_than_the_answer(self, system: System, vendor: FakeVendor) -> None:
+        vendor.gate.clear()
+        vendor.answer = lambda _: Unknown("", "connection lost")
+        await _phone(system, "bob")
+        await _push(system, "bob", strategy=BESIDE)
+        await system.supplements.send_due()
+        await _until(lambda: bool(vendor.sent))
+        assert await _tell(system, _report((await system.trace("bob")).task_id)) == [ReceiptFate.NEWS]
+        vendor.gate.set()
+        await _quiet(system)
+        system.clock.advance(LEASE)
+        await _work(system)
+        assert len(vendor.sent) == 1
+        assert await system.count("supplements") == 0
+
+    async def test_strangers(self, system: System, vendor: FakeVendor) -> None:
+        await _phone(system, "bob")
+        await _push(system, "bob")
+        waiting = (await system.trace("bob")).task_id  # for which no SMS was sent
+        for tag in ("", "1", "x", "9" * 17, "1" * 16, waiting):
+            assert await _tell(system, _report(tag)) == [ReceiptFate.UNKNOWN]
+        assert await _sms_steps(system) == ["sms_waiting"]

@@ -22,6 +22,7 @@ from clarion.channels.base import (
     RateLimited,
     Retry,
     SendOutcome,
+    Superseded,
     Unknown,
 )
 from clarion.delivery.hops import Hop, write_hops
@@ -44,6 +45,7 @@ SMS_OUTCOMES: Mapping[type, Outcome] = {
     PayloadError: Outcome.REJECTED,
     ConfigError: Outcome.MISCONFIGURED,
     Unknown: Outcome.SMS_IN_DOUBT,
+    Superseded: Outcome.SUPERSEDED,
 }
 """What the trace calls the service's answer."""
 
