@@ -103,6 +103,7 @@ def payload(message: Message) -> Any:
 
 def test_the_app_gets_the_ids() -> None:
     assert payload(made()) == {"id": "247462019072001", "msgKey": "order-1", "taskId": "247462019071745"}
+    assert made().fields["payload"].startswith("%7B%22id%22%3A")  # encoded once more than the form is
 
 
 @pytest.mark.parametrize(

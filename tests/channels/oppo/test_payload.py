@@ -137,6 +137,14 @@ def test_lengths() -> None:
     assert len(cut.notes) == 2
 
 
+def test_parameters_may_have_4000_characters() -> None:
+    around = len(made(params={"a": ""}).notification["action_parameters"])
+    longest = made(params={"a": "包" * (4000 - around)})
+    assert len(longest.notification["action_parameters"]) == 4000
+    with pytest.raises(Unsendable, match="4001"):
+        made(params={"a": "包" * (4001 - around)})
+
+
 @pytest.mark.parametrize(
     ("seconds", "ttl", "noted"),
     [(60, 3600, True), (3600, 3600, False), (864_000, 864_000, False), (1e6, 864_000, True)],
