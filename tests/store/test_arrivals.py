@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from itertools import permutations
 
 import pytest
 from sqlalchemy import text
 
-from clarion.channels.base import Accepted, Envelope, Receipt, ReceiptKind, SendOutcome, Unknown
+from clarion.channels.base import (
+    Accepted,
+    Envelope,
+    InvalidToken,
+    PayloadError,
+    Receipt,
+    ReceiptKind,
+    Retry,
+    SendOutcome,
+    Unknown,
+)
 from clarion.channels.message import PushContent
 from clarion.channels.registry import Channel, Platform
 from clarion.delivery.accept import LEASE_MS
@@ -255,6 +266,34 @@ class TestEarly:
             await phones.settled()
             assert sorted(fate.value for (fate,) in fates) == ["news", "repeated", "repeated"]
             assert await phones.figures() == (round_, round_, round_)
+
+
+class TestAnyOrder:
+    @pytest.mark.parametrize("outcome", [Accepted("id"), Unknown(), Retry(), PayloadError(), InvalidToken(since=1)])
+    async def test_success_and_arrival_count_once(self, phones: Phones, outcome: SendOutcome) -> None:
+        phones.vendor.answer = lambda _: outcome
+        orders = sorted(set(permutations(("answer", "receipt", "receipt", "report"))))
+        for count, order in enumerate(orders, start=1):
+            phones.vendor.gate.clear()
+            for line in phones.system.lines._lines.values():
+                line.breaker.succeeded()  # it is about single messages here
+            _, token = await phones.phone()
+            await phones.system.push(token, kind=ANDROID)
+            await phones.sending(count)
+            envelope = phones.vendor.sent[-1]
+            for event in order:
+                if event == "answer":
+                    phones.vendor.gate.set()
+                    await phones.settled()
+                elif event == "receipt":
+                    assert UNKNOWN not in await phones.tell(phones.receipt(envelope)), order
+                else:
+                    await phones.system.reports.reported(envelope.device, envelope.message, EventKind.OPEN)
+            assert await phones.figures() == (count, count, count), order
+            assert await phones.system.status(token) == MessageStatus.ACKED, order
+            assert await phones.system.count("deliveries") == 0, order
+            hops = [hop.outcome for hop in (await phones.system.trace(token)).hops]
+            assert hops.count("confirmed") == 1, order
 
 
 class TestOthers:

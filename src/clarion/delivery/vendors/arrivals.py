@@ -72,7 +72,11 @@ _OWED = Query(
     lists=("devices",),
 )
 _SENT_BY_VENDOR = and_(hops.c.stage == Stage.SENT.value, hops.c.outcome != Outcome.WRITTEN.label)
-_TOLD_BY_VENDOR = or_(hops.c.stage == Stage.RECEIPT.value, hops.c.outcome == Outcome.CONFIRMED.label)
+_THERE_ALREADY = or_(
+    hops.c.stage == Stage.RECEIPT.value,
+    hops.c.stage == Stage.ACKED.value,  # by a report of the device, also before the vendor's answer
+    hops.c.outcome == Outcome.CONFIRMED.label,
+)
 _SENT = Query(
     lambda terms: (
         select(hops.c.device, hops.c.message, case((_SENT_BY_VENDOR, hops.c.code)))
@@ -82,7 +86,7 @@ _SENT = Query(
             hops.c.message < bindparam("task"),
             messages.c.task == bindparam("task"),
             terms.any_of(hops.c.device, "devices"),
-            or_(_SENT_BY_VENDOR, _TOLD_BY_VENDOR),
+            or_(_SENT_BY_VENDOR, _THERE_ALREADY),
         )
     ),
     lists=("devices",),
