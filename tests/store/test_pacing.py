@@ -6,6 +6,8 @@ import asyncio
 import json
 from collections.abc import Sequence
 
+from sqlalchemy import text
+
 from clarion.channels.base import Accepted, InvalidToken, RateLimited
 from clarion.channels.files import Terms
 from clarion.channels.registry import Channel, Platform
@@ -24,7 +26,9 @@ from clarion.delivery.vendors.quota import (
 )
 from clarion.devices.model import DeviceDetails, VendorToken
 from clarion.store.database import Transaction
+from clarion.store.queries import Query
 from clarion.tenants.channels import ChannelSettingsService
+from tests.store.broadcasting import announce, crowd
 from tests.store.system import ANDROID, System
 
 HOUR_MS = 3_600_000
@@ -316,3 +320,52 @@ class TestNotices:
             return len(await standing(transaction, app, now))
 
         assert await system.database.read(read) == 0
+
+
+class TestBroadcasts:
+    async def _sent(self, system: System, count: int) -> int:
+        """A broadcast to devices of hms, as far as it goes; its task."""
+        devices = await crowd(system, count)
+        give = Query(text("UPDATE devices SET channel = 'hms', vendor_token = 'of ' || token, vendor_token_at = 1"))
+
+        async def work(transaction: Transaction) -> None:
+            await transaction.execute(give)
+
+        await system.database.write(work)
+        assert await tokens_left(system) == len(devices)
+        task = await announce(system)
+        await system.broadcasts.write_pages()
+        await self._fed(system)
+        return task
+
+    async def _fed(self, system: System) -> None:
+        system.parts_due.add(system.app.key, ["hms"])
+        while system.parts_due._ways:
+            await system.feeder.work()
+            await settled(system)
+
+    async def test_a_broadcast_does_not_cost_the_tokens_either(self, system: System) -> None:
+        system.channels.set_up(system.app.key, "hms").answer = lambda _: InvalidToken()
+        await self._sent(system, 120)
+        assert await tokens_left(system) == 120
+
+    async def test_its_targets_count_for_the_day_and_the_rest_goes_to_the_link(self, system: System) -> None:
+        vendor = system.channels.set_up(system.app.key, "hms")
+        system.channels.limits[LineName(system.app.key, "hms")] = Terms(0.0, 70)
+        task = await self._sent(system, 120)
+        assert len(vendor.sent) == 70
+        assert [tuple(row) for row in await system.rows("SELECT targets FROM channel_days")] == [(70,)]
+        assert await system.rows("SELECT part FROM broadcast_parts WHERE task = :task", task=task) == []
+
+    async def test_what_was_postponed_without_the_link_is_due_again_with_new_settings(self, system: System) -> None:
+        until = system.clock.now_ms() + HOUR_MS
+        system.channels.has_link = lambda name: False  # type: ignore[method-assign]
+        system.channels.set_up(system.app.key, "hms").answer = lambda _: RateLimited(until)
+        await self._sent(system, 30)
+        due = await system.rows("SELECT next_at FROM broadcast_parts")
+        assert due
+        assert all(int(row[0]) >= until for row in due)
+        better = system.channels.set_up(system.app.key, "hms")
+        await system.lines.refill()  # closes the old line, opens the new one
+        await self._fed(system)
+        assert len(better.sent) == 30
