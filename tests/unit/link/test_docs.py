@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from clarion.devices.activities import LIFE_MS
+from clarion.link.activities import ActivityAnswer, ActivityRequest, verify_activity
 from clarion.link.protocol import (
     ClientFrame,
     Failure,
@@ -71,10 +73,17 @@ def test_the_registration_in_the_page_is_genuine() -> None:
 
 
 def test_the_report_in_the_page_is_genuine() -> None:
-    request, answer = blocks("json")[2:]
+    request, answer = blocks("json")[2:4]
     decoded = msgspec.json.decode(request, type=ReportRequest)
     assert verify_report(decoded, b"0123456789abcdef0123456789abcdef", decoded.timestamp) is None
     assert msgspec.json.decode(answer, type=ReportAnswer).recorded == len(decoded.events)
+
+
+def test_the_live_activity_in_the_page_is_genuine() -> None:
+    request, answer = blocks("json")[4:]
+    decoded = msgspec.json.decode(request, type=ActivityRequest)
+    assert verify_activity(decoded, b"0123456789abcdef0123456789abcdef", decoded.timestamp) is None
+    assert msgspec.json.decode(answer, type=ActivityAnswer).expires_at == decoded.timestamp + LIFE_MS
 
 
 @pytest.mark.parametrize("kind", [*ClientFrame.__args__, *ServerFrame.__args__])

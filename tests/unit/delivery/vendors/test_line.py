@@ -274,6 +274,16 @@ async def test_what_waits_behind_wrong_credentials_is_given_back_at_once() -> No
     assert book.outcomes[49] == [ConfigError(text="403 InvalidProviderToken")]
 
 
+async def test_settings_that_some_messages_lack_do_not_stop_the_line() -> None:
+    vendor, book = Vendor(batch=1), Book()
+    vendor.answer = ConfigError("", "needs a key", whole=False)
+    async with line(vendor, book) as made:
+        made.offer(Lane.SINGLE, waiting(range(30)))
+        await book.count(30)
+        assert made.breaker.state is CLOSED
+    assert sum(map(len, vendor.sent)) == 30
+
+
 async def test_bad_targets_do_not_stop_the_line() -> None:
     vendor, book = Vendor(batch=1), Book()
     vendor.answer = InvalidToken()

@@ -15,6 +15,7 @@ from clarion.channels.base import (
     RateLimited,
     Retry,
     SendOutcome,
+    Superseded,
     Unknown,
 )
 from clarion.channels.message import PushContent
@@ -53,6 +54,7 @@ def at(seconds: float) -> int:
         (RateLimited(NOW - 5), {}, Verdict(AGAIN, at(1))),
         (PayloadError(), {"link": True}, Verdict(LINK)),
         (PayloadError(), {}, Verdict(ENDED)),
+        (Superseded(), {}, Verdict(ENDED)),
         (ConfigError(), {"link": True}, Verdict(LINK)),
         (ConfigError(), {}, Verdict(AGAIN, at(300))),
         (Unknown(), {}, Verdict(AGAIN, at(1), repeat=True)),
