@@ -47,6 +47,7 @@ WORDS = {
     "80100001": "Parameter check error",
     "80100003": "Illegal message structure",
     "80100004": "Illegal expire time",
+    "80100013": "Illegal collapse_key",
     "80100016": "Message contains sensitive content",
     "80200001": "Oauth authentication error",
     "80200003": "Oauth Token expired",
@@ -136,7 +137,7 @@ class _AndroidNotification(_Strict, frozen=True):
 
 
 class _Android(_Strict, frozen=True):
-    collapse_key: Annotated[int, Meta(ge=-1, le=100)] = -1
+    collapse_key: int = -1
     urgency: Literal["HIGH", "NORMAL"] = "NORMAL"
     category: Literal[
         "", "IM", "VOIP", "MISS_CALL", "SUBSCRIPTION", "TRAVEL", "HEALTH", "WORK", "ACCOUNT", "EXPRESS", "FINANCE",
@@ -270,6 +271,8 @@ class HmsSimulator:
         android = message.android
         if not good_ttl(android.ttl):
             raise Refusal("80100004" if int(android.ttl[:-1]) == 0 else "80100001", "ttl is not 1s to 1296000s")
+        if not -1 <= android.collapse_key <= 100:
+            raise Refusal("80100013", "collapse_key is not -1 to 100")
         if message.notification is None and android.notification is None:
             if not (message.data or android.data):
                 raise Refusal("80100003", "neither data nor a notification")

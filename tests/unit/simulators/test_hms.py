@@ -43,7 +43,9 @@ CASES: list[tuple[str, Any, str]] = [
     (A + "ttl", 86400, "80100003"),
     (A + "ttl", "86400", "80100003"),
     (A + "collapse_key", 100, "80000000"),
-    (A + "collapse_key", 101, "80100003"),
+    (A + "collapse_key", 101, "80100013"),
+    (A + "collapse_key", -2, "80100013"),
+    (A + "collapse_key", "1", "80100003"),
     (A + "urgency", "high", "80100003"),
     (A + "category", "WORK", "80000000"),
     (A + "category", "9", "80100003"),
@@ -133,6 +135,14 @@ async def test_the_size_is_measured_as_it_was_sent() -> None:
     text = msgspec.json.encode(escaped).replace(b'"data":""', b'"data":"' + rb"\u5b57" * 700 + b'"')
     assert code((await gate.post(text)).body) == "80300008"
     assert code((await gate.post(text.replace(rb"\u5b57", "字".encode()))).body) == "80000000"
+
+
+@pytest.mark.parametrize(("over", "expected"), [(0, "80000000"), (1, "80300008")])
+async def test_a_request_may_have_4096_bytes_besides_its_tokens(over: int, expected: str) -> None:
+    tokens = [f"t{number}" for number in range(1000)]
+    empty = msgspec.json.encode(changed(changed(PUSH, "message.token", []), "message.data", ""))
+    full = changed(changed(PUSH, "message.token", tokens), "message.data", "x" * (4096 - len(empty) + over))
+    assert code((await Gate("hms").post(msgspec.json.encode(full))).body) == expected
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,12 @@ def test_a_good_message(caller: Caller) -> None:
     assert (answer["code"], list(answer["data"])) == (0, ["messageId"])
 
 
+def test_the_answer_to_a_batch_has_its_own_order(caller: Caller) -> None:
+    targets = [f"OPPO_CN_{number:032x}" for number in range(3)]
+    data = json.loads(caller.batch(*targets).body)["data"]
+    assert [element["registrationId"] for element in data] == targets[::-1]
+
+
 def test_a_good_authentication(caller: Caller) -> None:
     reply = caller.authenticate()
     assert reply.secret
@@ -131,7 +137,8 @@ def test_access_tokens_end(caller: Caller) -> None:
         ({"click_action_activity": "a" * 501}, "41"),
         ({"action_parameters": {"a": 1}}, "41"),
         ({"action_parameters": "x"}, "41"),
-        ({"action_parameters": "x" * 4001}, "41"),
+        ({"action_parameters": '{"a":"' + "x" * 3992 + '"}'}, "accepted"),
+        ({"action_parameters": '{"a":"' + "x" * 3993 + '"}'}, "41"),
         ({"off_line_ttl": 3599}, "41"),
         ({"off_line_ttl": 864_001}, "41"),
         ({"off_line": "true"}, "41"),
