@@ -118,7 +118,16 @@ class System:
         self.reports = Reports(self.writer, self.ids, clock, self.ledger, self.inbox, self.broadcasts.receipts)
         self.maintenance = Maintenance(database, self.writer, self.connections, clock, self.ledger)
         binder = Binder(self.ledger, self.channels)
-        self.devices = DeviceService(database, self.writer, self.vault, self.ids, clock, self.connections, binder)
+        self.devices = DeviceService(
+            database,
+            self.writer,
+            self.vault,
+            self.ids,
+            clock,
+            self.connections,
+            binder,
+            self.broadcasts.joins,
+        )
         self.activities = ActivityService(self.writer, self.ids, clock, binder)
         self.templates = TemplateService(database, self.directory, self.ids, clock)
         recorder = Recorder(self.ledger, self.ids)

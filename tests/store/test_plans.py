@@ -18,6 +18,7 @@ from clarion.delivery.broadcasts import (
     audience,
     courier,
     history,
+    joins,
     log,
     parts,
     places,
@@ -47,7 +48,7 @@ from clarion.delivery.vendors import (
 )
 from clarion.devices import activities as live_activities
 from clarion.devices import reporting
-from clarion.devices import service as devices
+from clarion.devices import statements as devices
 from clarion.revocation import service as revocation_service
 from clarion.schedules import listing, scheduler
 from clarion.schedules import service as schedules
@@ -118,6 +119,7 @@ def _queries() -> Iterator[tuple[str, Query]]:
         audience,
         courier,
         history,
+        joins,
         log,
         parts,
         part_abandon,

@@ -24,9 +24,20 @@ from clarion.delivery.accept import LEASE_MS
 from clarion.delivery.ledger import EventKind
 from clarion.delivery.series import Mark
 from clarion.delivery.states import MessageStatus
+from clarion.delivery.vendors.reclaim import reclaim
 from clarion.store.database import Transaction
 from clarion.store.queries import Query
-from tests.store.broadcasting import acknowledge, announce, crowd, day_figures, figures, frames, marks_of, pages
+from tests.store.broadcasting import (
+    acknowledge,
+    announce,
+    crowd,
+    day_figures,
+    figures,
+    frames,
+    marks_of,
+    pages,
+    planner,
+)
 from tests.store.system import System
 from tests.store.vendors import FakeVendor
 
@@ -412,3 +423,103 @@ class TestRevocation:
 
 async def _never(*_: object) -> None:
     """Record nothing."""
+
+
+class TestLatecomers:
+    async def test_who_logs_in_later_gets_it_through_the_vendor(self, system: System) -> None:
+        vendor = _vendor(system)
+        (device,) = await crowd(system, 1, users=False)
+        await _tokens(system, "hms", [device])
+        task = await _sent(system)
+        assert vendor.sent == []
+        await system.bind(f"token-{device}", "alice")
+        await _look_again(system)
+        assert [(each.device, each.task) for each in vendor.sent] == [(device, task)]
+        assert await figures(system, task) == (1, 1, 0, 0, 0)
+        assert await frames(system, device) == []
+        assert await _status(system, device) == ACKED
+        await system.unbind(f"token-{device}", "alice")
+        await system.bind(f"token-{device}", "alice")
+        await _look_again(system)
+        assert len(vendor.sent) == 1
+        await acknowledge(system, task, [device])
+        assert await figures(system, task) == (1, 1, 1, 0, 0)
+
+    async def test_who_logs_out_later(self, system: System) -> None:
+        vendor = _vendor(system)
+        (device,) = await _phones(system, 1)
+        await _sent(system, push_status=2, un_bind_period=4)
+        assert vendor.sent == []
+        await system.unbind(f"token-{device}", f"user-{device}")
+        await _look_again(system)
+        assert [each.device for each in vendor.sent] == [device]
+
+    async def test_a_connected_device_gets_it_over_the_own_link(self, system: System) -> None:
+        vendor = _vendor(system)
+        (device,) = await crowd(system, 1, users=False)
+        await _tokens(system, "hms", [device])
+        task = await _sent(system)
+        system.connections.connected.add(device)
+        await system.bind(f"token-{device}", "alice")
+        await _look_again(system)
+        assert vendor.sent == []
+        assert await frames(system, device) == [("push", task)]
+
+    async def test_who_comes_while_its_page_is_written_is_looked_at_again(self, system: System) -> None:
+        vendor = _vendor(system)
+        (device,) = await crowd(system, 1, users=False)
+        await _tokens(system, "hms", [device])
+        task = await announce(system)
+        step = await system.database.read(lambda transaction: planner(system)._look_up(transaction, task))
+        assert step is not None
+        await system.bind(f"token-{device}", "alice")  # after its page was looked up, before it is written
+        assert await system.writer.submit(planner(system)._write, step)
+        await system.broadcasts.write_pages()
+        await system.broadcasts.keep_up()
+        await _look_again(system)
+        assert [each.device for each in vendor.sent] == [device]
+        assert await figures(system, task) == (1, 1, 0, 0, 0)
+
+    @pytest.mark.parametrize("answer", [InvalidToken(), PayloadError()])
+    async def test_what_the_vendor_refuses_goes_over_to_the_own_link(
+        self, system: System, answer: SendOutcome
+    ) -> None:
+        _vendor(system, answer)
+        (device,) = await crowd(system, 1, users=False)
+        await _tokens(system, "hms", [device])
+        task = await _sent(system)
+        await system.bind(f"token-{device}", "alice")
+        await _look_again(system)
+        assert await frames(system, device) == [("push", task)]
+        await acknowledge(system, task, [device])
+        assert await figures(system, task) == (1, 1, 1, 0, 0)
+
+
+class TestChannelsThatGo:
+    async def test_what_waits_for_a_channel_that_is_gone_goes_over_to_the_own_link(self, system: System) -> None:
+        _vendor(system, Retry())
+        devices = await _phones(system, 3)
+        task = await _sent(system)
+        assert await _owed_parts(system) == [("hms", 3, 1)]
+        system.channels.vendors.clear()
+        while await system.lines.refill():
+            pass
+        assert await _owed_parts(system) == []
+        for device in devices:
+            assert await frames(system, device) == [("push", task)]
+            assert device in system.connections.woken
+        assert "does not have the channel" in (await system.trace(f"token-{devices[0]}", "sale")).hops[-1].cause
+
+    async def test_a_server_that_is_alone_takes_back_what_the_last_one_had(self, system: System) -> None:
+        vendor = _vendor(system)
+        (device,) = await _phones(system, 1)
+        task = await _under_way(system, vendor)
+        for line in system.lines._lines.values():
+            line._record = _never
+        vendor.gate.set()
+        await system.database.write(reclaim)
+        again = await system.restarted()
+        await _look_again(again)
+        assert [each.device for each in vendor.sent] == [device, device]
+        assert await figures(system, task) == (1, 1, 0, 0, 0)
+        assert "may have come twice" in (await again.trace(f"token-{device}", "sale")).hops[-1].cause

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Text, bindparam, case, func, select, update
 
 from clarion import ids
 from clarion.channels.registry import BY_LABEL as CHANNELS
 from clarion.channels.registry import PLATFORMS, Channel, Platform
 from clarion.clock import Clock
 from clarion.delivery.binding import Binder, detach
+from clarion.delivery.broadcasts.joins import Joins, Newcomer
+from clarion.delivery.broadcasts.model import Standing
 from clarion.delivery.connections import Connections
 from clarion.delivery.routing import Reachable
 from clarion.devices.model import (
@@ -24,13 +25,24 @@ from clarion.devices.model import (
     Registration,
     VendorToken,
 )
+from clarion.devices.statements import (
+    CLEAR_USER,
+    FIND,
+    IDENTIFY,
+    INSERT,
+    SET_DETAILS,
+    SET_PHONE,
+    SET_USER,
+    SET_VENDOR,
+    STATE_BY_TOKEN,
+    STATE_BY_USER,
+    TOKEN_OF,
+)
 from clarion.results import Refusal
 from clarion.store.database import Database, Row, Transaction
 from clarion.store.gates import pass_alone
 from clarion.store.group import GroupWriter
-from clarion.store.queries import Insert, Query
-from clarion.store.schema import devices
-from clarion.store.schema_vendors import phones
+from clarion.store.queries import Query
 from clarion.vault import Vault
 
 
@@ -70,88 +82,8 @@ class _Report:
 
 
 class _Found(NamedTuple):
-    user_id: str | None
+    standing: Standing
     reachable: Reachable
-
-
-_INSERT = Insert(
-    devices,
-    (
-        "device",
-        "app",
-        "token",
-        "platform",
-        "secret",
-        "channel",
-        "vendor_token",
-        "vendor_token_at",
-        "created_at",
-        "updated_at",
-    ),
-    on_conflict="(app, token) DO NOTHING",  # a number that is taken is an error, not a device that was there
-    returning=("device",),
-)
-_BY_TOKEN = (devices.c.app == bindparam("app"), devices.c.token == bindparam("token"))
-# Locked on PostgreSQL: the user that is found is the one that the transaction changes.
-_FIND = Query(
-    select(devices.c.user_id, devices.c.device, devices.c.platform, devices.c.channel, devices.c.vendor_token)
-    .where(*_BY_TOKEN)
-    .with_for_update()
-)
-_IDENTIFY = Query(select(devices.c.device, devices.c.secret, devices.c.user_id).where(*_BY_TOKEN))
-_STATE_COLUMNS = (
-    devices.c.device,
-    devices.c.token,
-    devices.c.user_id,
-    devices.c.vendor_token,
-    devices.c.platform,
-    devices.c.channel,
-)
-_STATE_BY_TOKEN = Query(select(*_STATE_COLUMNS).where(*_BY_TOKEN))
-_STATE_BY_USER = Query(
-    select(*_STATE_COLUMNS)
-    .where(devices.c.app == bindparam("app"), devices.c.user_id == bindparam("user_id"))
-    .order_by(devices.c.bound_at.desc())
-    .limit(1)
-)
-_TOKEN_OF = Query(select(devices.c.app, devices.c.token).where(devices.c.device == bindparam("device")))
-_SET_USER = Query(
-    update(devices)
-    .values(
-        user_id=bindparam("user"),
-        phone=func.coalesce(
-            bindparam("number", type_=Text), case((devices.c.user_id == bindparam("user"), devices.c.phone))
-        ),
-        bound_at=bindparam("at"),
-        unbound_at=None,
-        broadcasts_seen=0,  # the device may be in the audience of some now
-        updated_at=bindparam("at"),
-    )
-    .where(devices.c.device == bindparam("id"))
-)
-_CLEAR_USER = Query(
-    update(devices)
-    .values(user_id=None, phone=None, unbound_at=bindparam("at"), broadcasts_seen=0, updated_at=bindparam("at"))
-    .where(devices.c.device == bindparam("id"))
-)
-_SET_PHONE = Insert(
-    phones, ("app", "user_id", "number"), on_conflict="(app, user_id) DO UPDATE SET number = excluded.number"
-)
-_SET_VENDOR = Query(
-    update(devices)
-    .values(
-        channel=bindparam("way"),
-        vendor_token=bindparam("address"),
-        vendor_token_at=bindparam("at"),
-        updated_at=bindparam("at"),
-    )
-    .where(devices.c.device == bindparam("id"))
-)
-_SET_DETAILS = Query(
-    update(devices)
-    .values(details=bindparam("text"), updated_at=bindparam("at"))
-    .where(devices.c.device == bindparam("id"))
-)
 
 
 class DeviceService:
@@ -165,6 +97,7 @@ class DeviceService:
         clock: times of bindings.
         connections: woken when a bind brings messages.
         binder: finds those messages.
+        joins: finds broadcasts that a device came to late; None where nothing is sent (a command beside a server).
     """
 
     def __init__(
@@ -176,6 +109,7 @@ class DeviceService:
         clock: Clock,
         connections: Connections,
         binder: Binder,
+        joins: Joins | None = None,
     ) -> None:
         self._database = database
         self._writer = writer
@@ -184,10 +118,11 @@ class DeviceService:
         self._clock = clock
         self._connections = connections
         self._binder = binder
+        self._joins = joins
         # A push of the same transaction shall find the binding as it will be when both are answered: what it
         # plans is sent at once, and must not go to the device's last user.
         writer.lead(self._bind)
-        writer.lead(_unbind)
+        writer.lead(self._unbind)
 
     async def register(self, app: int, platform: Platform, vendor: VendorToken | None = None) -> Registration:
         """A new device with a token and a secret of its own."""
@@ -202,7 +137,7 @@ class DeviceService:
         """A registered device's identity; None for an unknown one and for one that never registered."""
 
         async def work(transaction: Transaction) -> Row | None:
-            return await transaction.fetch_one(_IDENTIFY, app=app, token=token)
+            return await transaction.fetch_one(IDENTIFY, app=app, token=token)
 
         row = await self._database.read(work)
         if row is None or row[1] is None:
@@ -213,7 +148,7 @@ class DeviceService:
         """The internal number of a device; None for an unknown one."""
 
         async def work(transaction: Transaction) -> Row | None:
-            return await transaction.fetch_one(_IDENTIFY, app=app, token=token)
+            return await transaction.fetch_one(IDENTIFY, app=app, token=token)
 
         row = await self._database.read(work)
         return None if row is None else int(row[0])
@@ -238,7 +173,9 @@ class DeviceService:
 
     def unbind(self, app: int, token: str, user_id: str) -> asyncio.Future[None]:
         """Part the device from `user_id`; nothing happens if it has another user or none."""
-        return self._writer.submit(_unbind, _Unbind(app, token, user_id, self._number.next(), self._clock.now_ms()))
+        return self._writer.submit(
+            self._unbind, _Unbind(app, token, user_id, self._number.next(), self._clock.now_ms())
+        )
 
     async def unbind_device(self, device: int, user_id: str) -> None:
         """As `unbind`, for a device that is known by its number (the link)."""
@@ -266,11 +203,11 @@ class DeviceService:
 
     async def state_of_device(self, app: int, token: str) -> DeviceState | None:
         """The state of the device with this token."""
-        return await self._state(_STATE_BY_TOKEN, app=app, token=token)
+        return await self._state(STATE_BY_TOKEN, app=app, token=token)
 
     async def state_of_user(self, app: int, user_id: str) -> DeviceState | None:
         """The state of the device that bound `user_id` last."""
-        return await self._state(_STATE_BY_USER, app=app, user_id=user_id)
+        return await self._state(STATE_BY_USER, app=app, user_id=user_id)
 
     async def _state(self, query: Query, **values: object) -> DeviceState | None:
         async def work(transaction: Transaction) -> Row | None:
@@ -286,7 +223,7 @@ class DeviceService:
 
     async def _name(self, device: int) -> tuple[int, str]:
         async def work(transaction: Transaction) -> Row | None:
-            return await transaction.fetch_one(_TOKEN_OF, device=device)
+            return await transaction.fetch_one(TOKEN_OF, device=device)
 
         row = await self._database.read(work)
         if row is None:
@@ -305,24 +242,59 @@ class DeviceService:
         app, now = bind.new.app, bind.new.at
         found = await _found(transaction, app, bind.new.token)
         device = found.reachable
-        users = [user for user in (found.user_id, bind.user_id) if user is not None]
+        before = found.standing.user_id
+        users = [user for user in (before, bind.user_id) if user is not None]
         await pass_alone(transaction, [(app, user) for user in users])
-        if found.user_id is not None and found.user_id != bind.user_id:
-            await detach(transaction, app, found.user_id, device.device, bind.hop, now)
-        await transaction.execute(_SET_USER, id=device.device, user=bind.user_id, number=bind.phone, at=now)
+        if before is not None and before != bind.user_id:
+            await detach(transaction, app, before, device.device, bind.hop, now)
+        await transaction.execute(SET_USER, id=device.device, user=bind.user_id, number=bind.phone, at=now)
         if bind.phone is not None:
-            await transaction.insert(_SET_PHONE, [(app, bind.user_id, bind.phone)])
+            await transaction.insert(SET_PHONE, [(app, bind.user_id, bind.phone)])
         await self._binder.attach_user(transaction, app, bind.user_id, device, bind.hop, now)
+        await self._admit(transaction, app, device, Standing(bind.user_id, now, None), now)
         return device.device
+
+    async def _unbind(self, transaction: Transaction, batch: Sequence[_Unbind]) -> Sequence[None]:
+        for unbind in batch:
+            found = await _find(transaction, unbind.app, unbind.token)
+            if found is not None and found.standing.user_id == unbind.user_id:
+                await self._unbind_one(transaction, unbind, found)
+        return [None] * len(batch)
+
+    async def _unbind_one(self, transaction: Transaction, unbind: _Unbind, found: _Found) -> None:
+        app, device, now = unbind.app, found.reachable, unbind.at
+        await pass_alone(transaction, [(app, unbind.user_id)])
+        await detach(transaction, app, unbind.user_id, device.device, unbind.hop, now)
+        await transaction.execute(CLEAR_USER, id=device.device, at=now)
+        await self._admit(transaction, app, device, Standing(None, found.standing.bound_at, now), now)
+
+    async def _admit(
+        self, transaction: Transaction, app: int, device: Reachable, standing: Standing, now: int
+    ) -> None:
+        if self._joins is not None:
+            await self._joins.admit(transaction, Newcomer(app, device, standing), now)
 
     async def _report(self, transaction: Transaction, batch: Sequence[_Report]) -> Sequence[int]:
         await self._know(transaction, [report.new for report in batch])
-        return [await _report_one(transaction, report) for report in batch]
+        return [await self._report_one(transaction, report) for report in batch]
+
+    async def _report_one(self, transaction: Transaction, report: _Report) -> int:
+        app, now = report.new.app, report.new.at
+        found = await _found(transaction, app, report.new.token)
+        device = found.reachable
+        if report.details is not None:
+            await transaction.execute(SET_DETAILS, id=device.device, text=report.details, at=now)
+        if report.vendor is not None:
+            channel, address = report.vendor.channel.label, report.vendor.token
+            await transaction.execute(SET_VENDOR, id=device.device, way=channel, address=address, at=now)
+            device = device._replace(channel=channel, vendor_token=address)
+        await self._admit(transaction, app, device, found.standing, now)
+        return device.device
 
     async def _know(self, transaction: Transaction, heard_of: Sequence[_New]) -> None:
         """Write those devices that are not there yet, and owe them what was pushed to their tokens before."""
         await pass_alone(transaction, [(new.app, new.token) for new in heard_of])
-        written = {row[0] for row in await transaction.insert(_INSERT, [_row(new) for new in heard_of])}
+        written = {row[0] for row in await transaction.insert(INSERT, [_row(new) for new in heard_of])}
         for new in heard_of:
             if new.device in written:
                 channel, address = (new.vendor.channel.label, new.vendor.token) if new.vendor else (None, None)
@@ -354,34 +326,17 @@ def _row(new: _New) -> tuple[object, ...]:
 
 
 async def _register(transaction: Transaction, batch: Sequence[_New]) -> Sequence[None]:
-    await transaction.insert(_INSERT, [_row(new) for new in batch])
+    await transaction.insert(INSERT, [_row(new) for new in batch])
     return [None] * len(batch)
 
 
-async def _unbind(transaction: Transaction, batch: Sequence[_Unbind]) -> Sequence[None]:
-    for unbind in batch:
-        row = await transaction.fetch_one(_FIND, app=unbind.app, token=unbind.token)
-        if row is not None and row[0] == unbind.user_id:
-            await pass_alone(transaction, [(unbind.app, unbind.user_id)])
-            await detach(transaction, unbind.app, unbind.user_id, row[1], unbind.hop, unbind.at)
-            await transaction.execute(_CLEAR_USER, id=row[1], at=unbind.at)
-    return [None] * len(batch)
-
-
-async def _report_one(transaction: Transaction, report: _Report) -> int:
-    device = (await _found(transaction, report.new.app, report.new.token)).reachable.device
-    now = report.new.at
-    if report.vendor is not None:
-        channel, address = report.vendor.channel.label, report.vendor.token
-        await transaction.execute(_SET_VENDOR, id=device, way=channel, address=address, at=now)
-    if report.details is not None:
-        await transaction.execute(_SET_DETAILS, id=device, text=report.details, at=now)
-    return device
+async def _find(transaction: Transaction, app: int, token: str) -> _Found | None:
+    row = await transaction.fetch_one(FIND, app=app, token=token)
+    return None if row is None else _Found(Standing(*row[:3]), Reachable(*row[3:]))
 
 
 async def _found(transaction: Transaction, app: int, token: str) -> _Found:
-    row = await transaction.fetch_one(_FIND, app=app, token=token)
-    if row is None:
+    found = await _find(transaction, app, token)
+    if found is None:
         raise LookupError("a device that was just written is not there")
-    user_id, *reachable = row
-    return _Found(user_id, Reachable(*reachable))
+    return found

@@ -10,6 +10,7 @@ from clarion.clock import Clock
 from clarion.delivery.accept import Accepted, NewTask
 from clarion.delivery.broadcasts.courier import Courier
 from clarion.delivery.broadcasts.inbox import BroadcastInbox
+from clarion.delivery.broadcasts.joins import Joins
 from clarion.delivery.broadcasts.log import OpenLog, entry_of
 from clarion.delivery.broadcasts.notes import Notes
 from clarion.delivery.broadcasts.parts import PartsDue
@@ -29,6 +30,7 @@ POLL_SECONDS = 2.0
 """How long a broadcast that another process accepted, or that a crash left, may go unnoticed."""
 
 _LONGEST_PAUSE = 0.05
+_STEP_JOINS = 200
 _AT_ONCE = 50
 """Most broadcasts that take turns."""
 
@@ -50,6 +52,7 @@ class Broadcasts:
     Attributes:
         inbox: what devices are owed.
         receipts: what devices tell.
+        joins: gives devices that come late their place.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Broadcasts:
         self._recalls = asyncio.Event()
         self.receipts = BroadcastReceipts(self._log, ledger, notes)
         self.inbox = BroadcastInbox(self._log, self.receipts, notes)
+        self.joins = Joins(self._log, routes, connections, ledger, ids, clock)
 
     async def open(self) -> None:
         """Read what is open; to be done before the first device connects."""
@@ -121,6 +125,10 @@ class Broadcasts:
     async def keep_up(self) -> None:
         """Bring to connected devices what other processes did; wake those that wait; move their cursors."""
         await self._courier.catch_up(await self._log.refresh())
+        for start in range(0, len(late := self.joins.covered(self._courier.is_covered)), _STEP_JOINS):
+            await asyncio.gather(
+                *(self._writer.submit(self.joins.readmit, device) for device in late[start : start + _STEP_JOINS])
+            )
         while await self._seen.flush():
             pass
 

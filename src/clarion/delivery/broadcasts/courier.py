@@ -92,10 +92,11 @@ class Courier:
 
     def wake(self) -> None:
         """Let devices ask again whose page was written since they asked, or who are owed a recall."""
-        for device in self._notes.ready(self._is_covered):
+        for device in self._notes.ready(self.is_covered):
             self._connections.wake(device)
 
-    def _is_covered(self, task: int, device: int) -> bool:
+    def is_covered(self, task: int, device: int) -> bool:
+        """Whether the pages of a task have passed a device, or it is over."""
         entry = self._log.get(task)
         return entry is None or entry.revocation is not None or self._reached.get(task, 0) >= device
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, select
 
-from clarion.channels.message import PushContent, decode_content
+from clarion.channels.message import LINK_ONLY, PushContent, decode_content
 from clarion.channels.registry import Platform
 from clarion.clock import Clock
 from clarion.delivery.accept import NewTask, TargetType
@@ -151,6 +151,7 @@ def entry_of(order: NewTask, content: PushContent) -> Entry:
         expires_at=order.expires_at,
         revocation=None,
         frame=push_frame(order.task, msg_key, order.task, order.expires_at, content),
+        link_only=content.notify_type == LINK_ONLY,
     )
 
 
@@ -164,7 +165,8 @@ def _is_known(entry: Entry | None, progress: Progress) -> bool:
 
 
 def _loaded(row: Row) -> Entry:
-    task, app, target_type, msg_key, audience, accepted_at, expires_at, revocation, content = row
+    task, app, target_type, msg_key, audience, accepted_at, expires_at, revocation, stored = row
+    content = decode_content(stored)
     platform = PLATFORM_OF[TargetType(target_type)]
     return Entry(
         task=task,
@@ -175,9 +177,10 @@ def _loaded(row: Row) -> Entry:
         accepted_at=accepted_at,
         expires_at=expires_at,
         revocation=revocation,
-        frame=push_frame(task, msg_key, task, expires_at, decode_content(content))
+        frame=push_frame(task, msg_key, task, expires_at, content)
         if revocation is None
         else revoke_frame(revocation, msg_key),
+        link_only=content.notify_type == LINK_ONLY,
     )
 
 

@@ -140,6 +140,7 @@ class Entry(NamedTuple):
         expires_at: end of its validity, ms; of a revoked one, end of its recall.
         revocation: id of the revoke frame, None while it is not revoked.
         frame: JSON text of its push frame, or of the revoke frame once it is revoked.
+        link_only: whether vendors must not be used.
     """
 
     task: int
@@ -151,6 +152,7 @@ class Entry(NamedTuple):
     expires_at: int
     revocation: int | None
     frame: bytes
+    link_only: bool = False
 
     @property
     def wire_id(self) -> int:

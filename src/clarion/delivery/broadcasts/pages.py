@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from clarion.delivery.series import Mark
 
@@ -18,7 +18,6 @@ PAGE_DEVICES = 1000
 """Most devices of a page."""
 
 _LATEST = 0xFFFF_FFFF
-_NO_MARK = Mark(0)
 _ON_LINK = int(Mark.ARRIVED | Mark.RECALLED | Mark.VENDOR)
 _AT_VENDOR = int(Mark.TAKEN | Mark.RECALLED | Mark.VENDOR)
 _TAKEN = int(Mark.TAKEN | Mark.VENDOR)
@@ -69,6 +68,10 @@ class Page:
         place = bisect_left(self.devices, device)
         return place if place < len(self.devices) and self.devices[place] == device else None
 
+    def places(self) -> Mapping[int, int]:
+        """The places of all devices; worth it for those who look for many."""
+        return {device: place for place, device in enumerate(self.devices)}
+
     def mark(self, place: int, mark: Mark, at: int) -> bool:
         """Mark the device at `place`; whether it had not been marked so. The time (ms) of an arrival is kept."""
         if self.marks[place] & mark:
@@ -92,14 +95,13 @@ class Page:
         """The code of the channel that was planned for the device at `place`."""
         return self.routes[place] if self.routes else 0
 
-    def change(self, place: int, add: Mark, remove: Mark = _NO_MARK) -> Mark:
-        """Change the marks of the device at `place`; what they were."""
+    def change(self, place: int, add: int, remove: int = 0) -> None:
+        """Change the marks (`Mark`, or plain numbers, which are faster) of the device at `place`."""
         before = self.marks[place]
         after = before & ~remove | add
         if after != before:
             self.marks[place] = after
             self.changed = True
-        return Mark(before)
 
     def marked(self, mark: Mark) -> Iterator[int]:
         """Devices on the own link whose marks, as far as arrival and recall go, are just `mark`."""

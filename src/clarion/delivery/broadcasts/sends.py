@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -36,6 +36,9 @@ _FORGET = Query(
         ),
     )
 )
+
+
+_Parts = tuple[str, str, str]  # of a word
 
 
 class Word(NamedTuple):
@@ -101,10 +104,10 @@ def packed(words: Iterable[tuple[int, Word]], taken: str) -> bytes:
         words: place in the page, and what was said.
         taken: label of the outcome whose codes are ids of messages.
     """
-    groups: dict[Word, list[int]] = {}
+    groups: dict[_Parts, list[int]] = {}
     for place, word in words:
         groups.setdefault(word, []).append(place)
-    if sum(word.outcome == taken for word in groups) > _MOST_IDS:
+    if sum(outcome == taken for outcome, _, _ in groups) > _MOST_IDS:
         groups = _without_ids(groups, taken)
     return _encode([_Group(*word, _packed(places)) for word, places in groups.items()])
 
@@ -138,11 +141,10 @@ async def forget_sends(transaction: Transaction, task: int) -> int:
     return await transaction.execute(_FORGET, task=task)
 
 
-def _without_ids(groups: dict[Word, list[int]], taken: str) -> dict[Word, list[int]]:
-    merged: dict[Word, list[int]] = {}
-    for word, places in groups.items():
-        plain = word._replace(code="") if word.outcome == taken else word
-        merged.setdefault(plain, []).extend(places)
+def _without_ids(groups: Mapping[_Parts, list[int]], taken: str) -> dict[_Parts, list[int]]:
+    merged: dict[_Parts, list[int]] = {}
+    for (outcome, code, text), places in groups.items():
+        merged.setdefault((outcome, "" if outcome == taken else code, text), []).extend(places)
     return merged
 
 
