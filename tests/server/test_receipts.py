@@ -33,12 +33,14 @@ pytestmark = pytest.mark.real_process
 USER, KEY = "receipts", "the key of the receipts"
 CONSOLE = (Channel.HMS, Channel.HARMONY, Channel.HONOR)
 """Their address is entered in the vendor's console."""
+_SIGNED = frozenset(channel.label for channel in CONSOLE)
 MESSAGE = (Channel.MIUI, Channel.OPPO, Channel.VIVO)
 """Each message tells it."""
 MEGABYTE = 1 << 20
 
 
-LABELS = [channel.label for channel in (*CONSOLE, *MESSAGE)]
+SMS = "sms"
+LABELS = [*(channel.label for channel in (*CONSOLE, *MESSAGE)), SMS]
 
 
 @dataclass(slots=True)
@@ -116,13 +118,14 @@ class World:
             self.configure(channel, receiptUrl=self.urls[channel.label], receiptUser=USER, receiptKey=KEY)
         return self
 
-    async def set_up(self, *channels: Channel) -> None:
-        wanted = [channel for channel in channels if channel.label not in self._place.channels]
-        for channel in wanted:
-            signed = {"receiptUser": USER, "receiptKey": KEY} if channel in CONSOLE else {}
-            content = json.dumps({**self.hall.credentials(channel.label), **signed})
-            await self._foundation.channels.set(self._app, channel.label, content.encode())
-            self._place.channels.add(channel.label)
+    async def set_up(self, *channels: Channel | str) -> None:
+        labels = [channel if isinstance(channel, str) else channel.label for channel in channels]
+        wanted = [label for label in labels if label not in self._place.channels]
+        for label in wanted:
+            signed = {"receiptUser": USER, "receiptKey": KEY} if label in _SIGNED else {}
+            content = json.dumps({**self.hall.credentials(label), **signed})
+            await self._foundation.channels.set(self._app, label, content.encode())
+            self._place.channels.add(label)
         if wanted:
             await asyncio.sleep(1.0)  # a running server knows it within a second
 
@@ -334,6 +337,41 @@ class TestForged:
         for status, body in bodies.items():
             async with http.post(url, data=body) as answer:
                 assert answer.status == status
+
+
+async def test_a_message_that_a_vendor_took_and_dropped_shows(world: World, http: aiohttp.ClientSession) -> None:
+    """As above its limits for marketing messages: the answer to the message was that all is well."""
+    await world.set_up(Channel.HMS)
+    world.configure(Channel.HMS, receiptUrl="")
+    token, vendor = await world.phone(Channel.HMS)
+    await world.push(Channel.HMS, token, "key")
+    await world.traced(token, "key", "taken")
+    body = _callback(vendor, (await world.trace(token)).task_id, status=256)
+    assert (await _post(http, world.urls["hms"], body, **_signed()))[0] == 200
+    hop = (await world.trace(token)).hops[-1]
+    assert (hop.outcome, hop.code) == ("not_arrived", "256")
+    assert "too many marketing messages" in hop.cause
+
+
+async def test_reports_of_sms_are_for_each_number(world: World, http: aiohttp.ClientSession) -> None:
+    """Numbers of one call share the service's id."""
+    await world.set_up(SMS)
+    numbers = {"alice": "13800138000", "bob": "13900139000"}
+    world.hall.configure(SMS, {"reportUrl": world.urls[SMS], "failing": {numbers["bob"]: "MOBILE_NOT_ON_SERVICE"}})
+    for user, number in numbers.items():
+        await world.call("PushBind", DeliveryToken=f"device-of-{user}", UserId=user, OsType=1, PhoneNumber=number)
+    await world.call(
+        "PushSimple",
+        **push_parameters("alice", "sms", DeliveryType=3)
+        | {"TargetMsgkey": json.dumps(dict.fromkeys(numbers, "sms"))},
+        SmsStrategy=2,
+        SmsSignName="Clarion",
+        SmsTemplateCode="SMS_1",
+        SmsTemplateParam="{}",
+    )
+    assert "sms_failed" not in await world.traced("alice", "sms", "sms_taken", "sms_arrived")
+    assert "sms_arrived" not in await world.traced("bob", "sms", "sms_taken", "sms_failed")
+    assert await _post(http, world.urls[SMS], b"[]") == (200, b'{"code":0,"msg":"ok"}')
 
 
 async def test_what_was_answered_is_on_disk(world: World, http: aiohttp.ClientSession) -> None:
