@@ -145,6 +145,10 @@ class Ledger:
             rows = [(*key, *sums, now if _delivered(sums) else 0) for key, sums in sorted(tasks.items())]
             await transaction.insert(_COUNT_TASKS, rows)
 
+    def tells(self, app: int) -> bool:
+        """Whether the app's server is told of anything; if not, events need not be made."""
+        return self._apps.is_told(app)
+
     async def tell(self, transaction: Transaction, events: Sequence[Event]) -> None:
         """Keep what the servers of those apps that want it shall be told."""
         rows = [

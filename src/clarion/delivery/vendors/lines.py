@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 import structlog
 
 from clarion.channels.base import (
+    Accepted,
     Envelope,
     NotRecallable,
     RateLimited,
@@ -34,7 +35,7 @@ from clarion.delivery.vendors.pacing import DayLimit
 from clarion.delivery.vendors.part_recorder import PartBatch, PartRecorder
 from clarion.delivery.vendors.quota import vendor_day
 from clarion.delivery.vendors.recorder import Batch, Recorder
-from clarion.delivery.vendors.verdicts import Case, Policy, verdict
+from clarion.delivery.vendors.verdicts import TAKEN, Case, Policy, verdict
 from clarion.delivery.vendors.watch import Watch
 from clarion.delivery.vendors.wording import Judged
 from clarion.failures import StoreUnavailable
@@ -281,6 +282,9 @@ class Lines:
         for each, outcome in zip(batch, outcomes, strict=True):
             if each.part is None:
                 chance = self._random.random()
+            if type(outcome) is Accepted:
+                judged.append(Judged(each, outcome, TAKEN))
+                continue
             case = Case(each.envelope, each.lane, has_link, now, chance, keep_tokens)
             judged.append(Judged(each, outcome, verdict(outcome, case, self._policy)))
         for device in await self._submit(name, judged, now):

@@ -96,13 +96,17 @@ class Verdict(NamedTuple):
     repeat: bool = False
 
 
+TAKEN = Verdict(Step.TAKEN)
+"""What follows from `Accepted`, whatever the case."""
+
+
 def verdict(outcome: SendOutcome, case: Case, policy: Policy) -> Verdict:
     """What follows from `outcome`."""
     return _TABLE[type(outcome)](outcome, case, policy)
 
 
 def _accepted(_: Accepted, __: Case, ___: Policy) -> Verdict:
-    return Verdict(Step.TAKEN)
+    return TAKEN
 
 
 def _invalid(outcome: InvalidToken, case: Case, _: Policy) -> Verdict:

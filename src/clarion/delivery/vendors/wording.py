@@ -59,6 +59,8 @@ class Wording(NamedTuple):
 def wording(judged: Judged) -> Wording:
     """What is said of a delivery."""
     waiting, outcome, verdict = judged
+    if type(outcome) is Accepted and not outcome.notes and not waiting.cut_off:
+        return Wording(Outcome.TAKEN, outcome.vendor_id, "")  # what is said most often
     if isinstance(outcome, Accepted):
         code, parts = outcome.vendor_id, ["; ".join(outcome.notes)]
     else:
