@@ -225,6 +225,7 @@ DENIED: list[tuple[dict[str, object], str]] = [
     ({"alg": "HS256"}, "invalid_grant"),
     ({"kid": "other"}, "invalid_grant"),
     ({"exp": 1_795_010_000}, "invalid_grant"),
+    ({"exp": 1_795_003_601}, "invalid_grant"),
     ({"exp": 1_794_990_000}, "invalid_grant"),
     ({"iat": 1_795_000_301}, "invalid_grant"),
 ]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from hashlib import md5
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -162,10 +164,13 @@ def test_json_only(caller: Caller) -> None:
 
 def test_hours(caller: Caller) -> None:
     caller.simulator.configure({"hours": True})
-    outcomes = set()
+    taken = set()
     for _ in range(24):
         caller.clock.advance(3600)
         caller.authtoken = str(json.loads(caller.authenticate().body)["authToken"])
-        outcomes.add(caller.send(classification=0).outcome)
+        hour = datetime.fromtimestamp(caller.clock.now_ms() / 1000, ZoneInfo("Asia/Shanghai")).hour
+        outcome = caller.send(classification=0).outcome
+        assert outcome in ("accepted", "10071")
+        taken |= {hour} if outcome == "accepted" else set()
         assert caller.send(classification=1).outcome == "accepted"
-    assert outcomes == {"accepted", "10071"}
+    assert taken == set(range(7, 23))
