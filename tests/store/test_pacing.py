@@ -268,6 +268,7 @@ class TestNotices:
         for until in (now + 5, now + HOUR_MS):
             await system.writer.submit(note, notice(until))
         await asyncio.gather(*(system.writer.submit(note, notice(now + n, NoticeKind.TOKENS_KEPT)) for n in (1, 2)))
+        await system.writer.submit(note, notice(now + 1)._replace(revision=revision - 1))  # of a line that closes
         asked = Asked(app, "miui", revision, now)
         assert (await system.writer.submit(remembered, asked)).pause == RateLimited(
             now + HOUR_MS, "200001", "used up"

@@ -98,14 +98,13 @@ _NOTE = Insert(
     channel_notices,
     ("app", "channel", "kind", "revision", "until", "code", "reason"),
     on_conflict="(app, channel, kind) DO UPDATE SET revision = excluded.revision, until = excluded.until, "
-    "code = excluded.code, reason = excluded.reason",
+    "code = excluded.code, reason = excluded.reason WHERE excluded.revision >= channel_notices.revision",
 )
 _PAUSE = Query(
     select(channel_notices.c.until, channel_notices.c.code, channel_notices.c.reason).where(
         channel_notices.c.app == bindparam("app"),
         channel_notices.c.channel == bindparam("label"),
         channel_notices.c.kind == NoticeKind.PAUSED.value,
-        channel_notices.c.revision == bindparam("current"),
         channel_notices.c.until > bindparam("now"),
     )
 )
@@ -161,7 +160,7 @@ def taken(outcomes: Iterable[SendOutcome]) -> int:
 
 
 async def note(transaction: Transaction, batch: Sequence[Notice]) -> list[None]:
-    """Keep notices; the newest of a kind counts. A handler for `GroupWriter.submit`."""
+    """Keep notices; the newest of a kind counts, unless it is of older settings. A handler for `GroupWriter.submit`."""
     newest = {each[:3]: each for each in batch}
     await transaction.insert(_NOTE, [(*each[:2], each.kind.value, *each[3:]) for each in newest.values()])
     return [None] * len(batch)
@@ -178,7 +177,7 @@ async def _remembered(transaction: Transaction, asked: Asked) -> Remembered:
     await transaction.execute(_FORGET_DAYS, number=app, label=label, before=today - KEPT_DAYS)
     others = await transaction.fetch(_FORGET_OTHERS, number=app, label=label, current=revision)
     lifted = any(kind == NoticeKind.PAUSED.value for (kind,) in others)
-    pause = await transaction.fetch_one(_PAUSE, app=app, label=label, current=revision, now=now)
+    pause = await transaction.fetch_one(_PAUSE, app=app, label=label, now=now)
     counted = await transaction.fetch_one(_TARGETS, number=app, label=label, today=today)
     return Remembered(RateLimited(*pause) if pause else None, counted[0] if counted else 0, lifted)
 
