@@ -12,6 +12,8 @@ from clarion.http2.headers import HeaderSet
 from clarion.http2.origin import CannotConnect, Origin
 from clarion.http2.proxy import open_through_proxy
 
+GOODBYE_SECONDS = 1.0
+"""How long a connection that this side closes waits for the peer to agree."""
 _BUFFER_HIGH = 1 << 20  # no more requests
 _BUFFER_MOST = 16 << 20  # a peer that makes us answer but does not read: end of the connection
 
@@ -25,6 +27,7 @@ class Connection(asyncio.Protocol):
 
     Attributes:
         core: its state.
+        gone: done when the socket is closed.
         heard_at: loop time at which the peer was last heard.
         productive: whether the peer has answered anything.
         closed: why it ended; None while it is open.
@@ -38,6 +41,7 @@ class Connection(asyncio.Protocol):
         self.productive = False
         self.closed: str | None = None
         self._loop = asyncio.get_running_loop()
+        self.gone: asyncio.Future[None] = self._loop.create_future()
         self._on_completed = on_completed
         self._on_change = on_change
         self._transport: asyncio.Transport | None = None
@@ -85,6 +89,8 @@ class Connection(asyncio.Protocol):
             self._end("closed by this side")
         if self._transport is not None:
             self._transport.close()
+            # TLS waits for the peer's goodbye.
+            self._loop.call_later(GOODBYE_SECONDS, self._transport.abort)
 
     # What the socket tells.
 
@@ -128,6 +134,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._end(str(error) if error else "closed by the peer")
+        if not self.gone.done():
+            self.gone.set_result(None)
 
     def _flush(self) -> None:
         self._flushing = False

@@ -181,11 +181,13 @@ class Pool:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._quiet.wait()
-        for task in (self._opening, self._care):
-            if task is not None:
-                task.cancel()
-        for connection in tuple(self._connections):
+        tasks = [task for task in (self._opening, self._care) if task is not None]
+        for task in tasks:
+            task.cancel()
+        leaving = tuple(self._connections)
+        for connection in leaving:
             connection.leave()
+        await asyncio.gather(*tasks, *(connection.gone for connection in leaving), return_exceptions=True)
 
     # Requests to connections.
 

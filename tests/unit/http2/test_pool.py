@@ -239,6 +239,16 @@ class TestConnecting:
             async with pool_to(server.port, PoolLimits(request_timeout=0.3), tls=client_tls()) as pool:
                 assert "certificate verify failed" in (await pool.send(requests(1)[0])).detail
 
+    async def test_closing_waits_until_sockets_are_closed(self, tmp_path: Path) -> None:
+        files = certificate(tmp_path)
+        async with serving(tls=server_tls(files)) as server:
+            pool = Pool(Origin(HOST, server.port, client_tls(str(files[0]))), SWIFT)
+            assert await pool.send(requests(1)[0]) == OK
+            (connection,) = pool._connections
+            server.transports[0].pause_reading()  # it does not say goodbye
+            await pool.close(0.2)
+            assert connection.gone.done()
+
     async def test_a_client_certificate(self, tmp_path: Path) -> None:
         files = certificate(tmp_path)
         names = str(files[0]), str(files[0]), str(files[1])
