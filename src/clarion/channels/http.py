@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
+from clarion.channels.forms import CONTENT_TYPE, form
 from clarion.clock import Clock
 
 MAX_ANSWER = 1_048_576
@@ -121,8 +122,7 @@ class HttpClient:
         self, path: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None
     ) -> HttpAnswer | HttpFailure:
         """POST a form in UTF-8."""
-        form = aiohttp.FormData(dict(fields), charset="utf-8")
-        return await self._call("POST", path, headers, form)
+        return await self.post(path, form(fields), {"Content-Type": CONTENT_TYPE, **(headers or {})})
 
     async def close(self) -> None:
         """Close all connections."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote_plus
 
 import msgspec
 import pytest
@@ -170,3 +171,9 @@ def test_ids_and_callback() -> None:
 def test_target() -> None:
     message = made().to("r1")
     assert (message["target_type"], message["target_value"], message["verify_registration_id"]) == (2, "r1", True)
+
+
+def test_form_of_a_target() -> None:
+    message = made(title='50 % "off" & more', content="包裹 %22")
+    before, after = message.quoted()
+    assert before + b"r1" + after == quote_plus(msgspec.json.encode(message.to("r1"))).encode()

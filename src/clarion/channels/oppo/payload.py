@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from clarion.channels.base import Envelope
+from clarion.channels.forms import quoted
 from clarion.channels.message import PushContent
 from clarion.channels.oppo.settings import OppoSettings
 from clarion.channels.text import EXPIRED, Unsendable, fitted, notify_id, param_text, param_texts, with_ids
@@ -77,6 +78,11 @@ class Message:
     notes: tuple[str, ...]
     encoded: bytes
     chosen: bool
+
+    def quoted(self) -> tuple[bytes, bytes]:
+        """What is before and after the token when the message for a device is a value of a form."""
+        before, _, after = msgspec.json.encode(self.to("")).decode().partition('""')
+        return quoted(before + '"'), quoted('"' + after)
 
     def to(self, token: str) -> dict[str, Any]:
         """The message for one device."""
