@@ -13,7 +13,6 @@ from clarion.analytics.service import AnalyticsService
 from clarion.callbacks.outbox import Outbox
 from clarion.callbacks.sender import Sender
 from clarion.channels.registry import Channel
-from clarion.delivery.ledger import Ledger
 from clarion.delivery.maintenance import Maintenance
 from clarion.delivery.revocations import Revocations
 from clarion.delivery.sms.receipts import SmsReceipts
@@ -191,7 +190,7 @@ class Server:
                     self._link_address,
                     settings.body_timeout,
                 ),
-                VendorReceipts(self._receipt_desk(engine.ledger, ids, metrics), settings.body_timeout),
+                VendorReceipts(self._receipt_desk(engine, ids, metrics), settings.body_timeout),
                 metrics if settings.metrics else None,
                 {"database": self._check_database, "writes": self._check_writes},
             )
@@ -218,7 +217,7 @@ class Server:
         if works:
             self._jobs.start(
                 [
-                    *vendor_jobs(engine.lines, engine.feeder),
+                    *vendor_jobs(engine.lines, engine.feeder, engine.broadcast_recalls),
                     sms_job(engine.supplements),
                     activity_job(activities),
                 ]
@@ -304,10 +303,14 @@ class Server:
             keep_alive_seconds=settings.keep_alive,
         )
 
-    def _receipt_desk(self, ledger: Ledger, ids: IdGenerator, metrics: Metrics) -> Desk:
+    def _receipt_desk(self, engine: Engine, ids: IdGenerator, metrics: Metrics) -> Desk:
         foundation = self._foundation
         recipients = Recipients(foundation.receipt_addresses, self._directory, foundation.channels)
-        intake = Intake(self._writer, SmsReceipts(ids, Arrivals(ledger, ids)), foundation.clock)
+        intake = Intake(
+            self._writer,
+            SmsReceipts(ids, Arrivals(engine.ledger, ids, engine.broadcasts.receipts)),
+            foundation.clock,
+        )
         return Desk(recipients, intake, foundation.clock, metrics)
 
     def _callbacks(self, metrics: Metrics) -> Sender:

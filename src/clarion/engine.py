@@ -18,6 +18,7 @@ from clarion.delivery.sms.claims import Claims
 from clarion.delivery.sms.owed import reclaim_sms
 from clarion.delivery.sms.recorder import SmsRecorder
 from clarion.delivery.sms.supplements import Supplements
+from clarion.delivery.vendors.broadcast_recalls import BroadcastRecalls
 from clarion.delivery.vendors.feeder import Feeder
 from clarion.delivery.vendors.lines import Lines
 from clarion.delivery.vendors.part_recorder import PartRecorder
@@ -50,6 +51,7 @@ class Engine:
         reports: what devices tell.
         lines: the ways to vendors.
         feeder: keeps them filled with parts of broadcasts.
+        broadcast_recalls: asks vendors to take revoked broadcasts back.
         supplements: SMS beside pushes.
         dispatcher: hands over what was just accepted.
         binder: finds what waits for a device.
@@ -79,6 +81,7 @@ class Engine:
         recorder, parts = Recorder(ledger, ids), PartRecorder(ledger, ids)
         self.lines = Lines(ways, writer, recorder, parts, due, connections, clock, owner)
         self.feeder = Feeder(self.lines, ways, database, writer, due, ids, clock)
+        self.broadcast_recalls = BroadcastRecalls(database, writer, self.lines, ids, clock)
         self.supplements = Supplements(database, ways, writer, Claims(ids), SmsRecorder(ids), clock, owner)
         self.dispatcher = Dispatcher(connections, self.lines, self.supplements)
         self.binder = Binder(ledger, directory)

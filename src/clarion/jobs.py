@@ -19,6 +19,7 @@ from clarion.delivery.broadcasts.broadcaster import Broadcasts
 from clarion.delivery.maintenance import STEP_ROWS, Maintenance
 from clarion.delivery.recalls import Recalls
 from clarion.delivery.sms.supplements import Supplements
+from clarion.delivery.vendors.broadcast_recalls import BroadcastRecalls
 from clarion.delivery.vendors.feeder import Feeder
 from clarion.delivery.vendors.lines import Lines
 from clarion.devices.activities import ActivityService
@@ -235,9 +236,13 @@ def broadcast_jobs(broadcasts: Broadcasts, *, works: bool) -> list[Job]:
     return jobs
 
 
-def vendor_jobs(lines: Lines, feeder: Feeder) -> list[Job]:
+def vendor_jobs(lines: Lines, feeder: Feeder, recalls: BroadcastRecalls) -> list[Job]:
     """Fetch what is due for vendors; what was just pushed to single people comes to them straight from memory."""
-    return [Job("vendors", 1.0, lines.refill), Job("broadcasts-to-vendors", 0.0, feeder.work)]
+    return [
+        Job("vendors", 1.0, lines.refill),
+        Job("broadcasts-to-vendors", 0.0, feeder.work),
+        Job("broadcasts-from-vendors", 1.0, recalls.work),
+    ]
 
 
 def sms_job(supplements: Supplements) -> Job:

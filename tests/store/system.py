@@ -30,6 +30,7 @@ from clarion.delivery.sms.claims import Claims
 from clarion.delivery.sms.recorder import SmsRecorder
 from clarion.delivery.sms.supplements import Supplements
 from clarion.delivery.trace import Trace, trace
+from clarion.delivery.vendors.broadcast_recalls import BroadcastRecalls
 from clarion.delivery.vendors.feeder import Feeder
 from clarion.delivery.vendors.lines import Lines
 from clarion.delivery.vendors.part_recorder import PartRecorder
@@ -135,6 +136,7 @@ class System:
         self.lines = Lines(
             self.channels, self.writer, recorder, parts, self.parts_due, self.connections, clock, self.owner
         )
+        self.vendor_recalls = BroadcastRecalls(database, self.writer, self.lines, self.ids, clock)
         self.feeder = Feeder(self.lines, self.channels, database, self.writer, self.parts_due, self.ids, clock)
         self.supplements = Supplements(
             database, self.channels, self.writer, Claims(self.ids), SmsRecorder(self.ids), clock, self.owner

@@ -37,6 +37,7 @@ from clarion.delivery.sms import recorder as sms_recorder
 from clarion.delivery.sms import supplements as sms_supplements
 from clarion.delivery.vendors import (
     arrivals,
+    broadcast_recalls,
     claims,
     part_abandon,
     part_claims,
@@ -110,6 +111,7 @@ def _queries() -> Iterator[tuple[str, Query]]:
         quota,
         reclaim,
         arrivals,
+        broadcast_recalls,
         devices,
         outbox,
         callback_service,

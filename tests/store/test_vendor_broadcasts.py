@@ -16,6 +16,8 @@ from clarion.channels.base import (
     InvalidToken,
     PayloadError,
     RateLimited,
+    Recalled,
+    RecallUnknown,
     Retry,
     SendOutcome,
     Unknown,
@@ -523,3 +525,93 @@ class TestChannelsThatGo:
         assert [each.device for each in vendor.sent] == [device, device]
         assert await figures(system, task) == (1, 1, 0, 0, 0)
         assert "may have come twice" in (await again.trace(f"token-{device}", "sale")).hops[-1].cause
+
+
+class TestRecalls:
+    async def _revoked(self, system: System, task: int) -> None:
+        await system.broadcasts.revoke(system.app.key, task)
+        while await system.vendor_recalls.work():
+            pass
+
+    async def test_what_vendors_took_is_taken_back(self, system: System) -> None:
+        vendor = _vendor(system)
+        vendor.answer = lambda each: Accepted("one") if each.device != refused else PayloadError(code="9")
+        vendor.regret = lambda _: Recalled()
+        devices = await _phones(system, 5)
+        refused = devices[2]
+        task = await _sent(system)
+        await self._revoked(system, task)
+        assert sorted((copy.device, copy.token, copy.vendor_id, copy.msg_key) for copy in vendor.asked) == [
+            (device, f"vendor-token-{device}", "one", "sale") for device in devices if device != refused
+        ]
+        assert await system.steps(f"token-{devices[0]}", "sale") == [
+            ("accepted", "on_disk"),
+            ("planned", "vendor_queued"),
+            ("sent", "taken"),
+            ("recalled", "recalled"),
+        ]
+        await self._revoked(system, task)
+        assert len(vendor.asked) == 4
+
+    async def test_what_was_not_taken_back_is_asked_for_by_the_next_revocation(self, system: System) -> None:
+        vendor = _vendor(system)
+        vendor.regret = lambda _: RecallUnknown(text="no answer")
+        (device,) = await _phones(system, 1)
+        task = await _sent(system)
+        await self._revoked(system, task)
+        assert (await system.steps(f"token-{device}", "sale"))[-1] == ("recalled", "recall_unknown")
+        vendor.regret = lambda _: Recalled()
+        await self._revoked(system, task)
+        assert len(vendor.asked) == 2
+        assert (await system.steps(f"token-{device}", "sale"))[-1] == ("recalled", "recalled")
+
+    async def test_a_device_that_joined_late(self, system: System) -> None:
+        vendor = _vendor(system)
+        vendor.regret = lambda _: Recalled()
+        (device,) = await crowd(system, 1, users=False)
+        await _tokens(system, "hms", [device])
+        task = await _sent(system)
+        await system.bind(f"token-{device}", "alice")
+        await _look_again(system)
+        await self._revoked(system, task)
+        assert [copy.device for copy in vendor.asked] == [device]
+        assert (await system.steps(f"token-{device}", "sale"))[-1] == ("recalled", "recalled")
+
+    async def test_what_was_taken_after_the_revocation(self, system: System) -> None:
+        vendor = _vendor(system)
+        vendor.regret = lambda _: Recalled()
+        (device,) = await _phones(system, 1)
+        task = await _under_way(system, vendor)
+        await self._revoked(system, task)
+        assert vendor.asked == []
+        vendor.gate.set()
+        await _settled(system)
+        while await system.vendor_recalls.work():
+            pass
+        assert [copy.device for copy in vendor.asked] == [device]
+
+    async def test_the_own_link_recalls_what_went_over_to_it(self, system: System) -> None:
+        vendor = _vendor(system, PayloadError())
+        (device,) = await _phones(system, 1)
+        task = await _sent(system)
+        await acknowledge(system, task, [device])
+        await self._revoked(system, task)
+        assert vendor.asked == []
+        assert [kind for kind, _ in await frames(system, device)] == ["revoke"]
+
+
+class TestVendorReceipts:
+    async def test_an_arrival_that_the_vendor_reports(self, system: System) -> None:
+        _vendor(system)
+        device, stranger = await _phones(system, 1), await crowd(system, 1, users=False)
+        task = await _sent(system)
+        now = system.clock.now_ms() + 1
+        for _ in range(2):
+            strangers = await system.database.write(
+                lambda transaction: system.broadcasts.receipts.arrived(
+                    transaction, task, {device[0]: now, stranger[0]: now}
+                )
+            )
+            assert strangers == frozenset(stranger)
+        assert await figures(system, task) == (1, 1, 1, 0, 0)
+        assert (await system.steps(f"token-{device[0]}", "sale"))[-1] == ("arrived", "confirmed")

@@ -27,6 +27,8 @@ class FakeVendor:
         sent: what was sent.
         answer: gives the outcome of an envelope.
         gate: cleared, it holds all answers back.
+        asked: what it was asked to take back.
+        regret: gives the outcome of that.
     """
 
     batch = 100
@@ -36,6 +38,8 @@ class FakeVendor:
         self.answer: Callable[[Envelope], SendOutcome] = lambda envelope: Accepted(f"id-{envelope.message}")
         self.gate = asyncio.Event()
         self.gate.set()
+        self.asked: list[VendorCopy] = []
+        self.regret: Callable[[VendorCopy], RecallOutcome] = lambda _: NotRecallable()
 
     async def send(self, envelopes: Sequence[Envelope]) -> Sequence[SendOutcome]:
         self.sent += envelopes
@@ -43,7 +47,8 @@ class FakeVendor:
         return [self.answer(envelope) for envelope in envelopes]
 
     async def recall(self, copies: Sequence[VendorCopy]) -> Sequence[RecallOutcome]:
-        return [NotRecallable()] * len(copies)
+        self.asked += copies
+        return [self.regret(copy) for copy in copies]
 
     async def check(self) -> Check:
         return Check(ok=True, text="")

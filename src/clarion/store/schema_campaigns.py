@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Integer, SmallInteger, Table, Text, text
+from sqlalchemy import BigInteger, Column, Index, Integer, SmallInteger, Table, Text, text
 
 from clarion.store.schema import binary, key, metadata, number, text_column
 
@@ -38,6 +38,7 @@ broadcasts = Table(
     number("cursor"),
     number("ended_at", null=True),
     number("revocation", null=True),
+    Column("recalled", BigInteger, nullable=False, server_default="0"),
     number("created_at"),
     number("expires_at"),
     Index("broadcasts_by_name", "app", "msg_key", "target_type", "generation", unique=True),
@@ -52,7 +53,8 @@ broadcasts = Table(
 """A broadcast, and how far it has got; its task has its content. The number of the task is its message id, too.
 
 `audience`: who gets it, as JSON. `cursor`: every device up to this number has its place in a page.
-`generation`: as for messages. `revocation`: the id of the revoke frame. `expires_at`: end of the validity, as the
+`generation`: as for messages. `revocation`: the id of the revoke frame. `recalled`: once it is revoked, vendors
+were asked to take it back from every device up to this number. `expires_at`: end of the validity, as the
 task has it; of a revoked broadcast, until when devices are told of that.
 """
 

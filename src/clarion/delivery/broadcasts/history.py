@@ -61,6 +61,7 @@ _REPORTS = Query(
     .where(reports.c.message == bindparam("task"), reports.c.device == bindparam("device"))
     .order_by(reports.c.at)
 )
+_OF_RECALLS = frozenset({Outcome.RECALLED, Outcome.NOT_RECALLABLE, Outcome.RECALL_UNKNOWN})
 _REPORTED = {"open": Stage.OPENED, "ignore": Stage.IGNORED}
 
 
@@ -165,17 +166,18 @@ def _placed(
     planned_at = place.planned_at or place.arrived_at or broadcast.created_at
     planned = Outcome.QUEUED if place.route == Channel.LINK.third_channel else Outcome.VENDOR_QUEUED
     moments.append(Moment(planned_at, Stage.PLANNED, planned, device.token))
-    moments += [
-        Moment(at, Stage.SENT, OUTCOMES[word.outcome], device.token, word.code or None, word.text or None)
-        for at, _, _, word in said
-    ]
+    moments += [_said(each, device.token) for each in said]
     if place.arrived_at is not None:
-        moments.append(Moment(place.arrived_at, Stage.ACKED, Outcome.DELIVERED, device.token))
+        # Nobody else tells of a message that the own link did not bring, unless the device itself did.
+        by_vendor = Mark.VENDOR in place.marks and not told
+        heard = (Stage.ARRIVED, Outcome.CONFIRMED) if by_vendor else (Stage.ACKED, Outcome.DELIVERED)
+        moments.append(Moment(place.arrived_at, *heard, device.token))
     moments += [
         Moment(at, _REPORTED[kind], Outcome.REPORTED, device.token) for kind, at in told if kind in _REPORTED
     ]
     has_it = bool(place.marks & (Mark.ARRIVED | Mark.TAKEN))
-    moments += _end(broadcast, now, place.marks)
+    if not any(moment.stage is Stage.RECALLED for moment in moments):
+        moments += _end(broadcast, now, place.marks)
     if has_it:
         status = MessageStatus.ACKED
     elif Mark.ENDED in place.marks:
@@ -183,6 +185,12 @@ def _placed(
     else:
         status = _open_status(broadcast, now)
     return _history(broadcast, status, moments)
+
+
+def _said(said: Said, token: str) -> Moment:
+    outcome = OUTCOMES[said.word.outcome]
+    stage = Stage.RECALLED if outcome in _OF_RECALLS else Stage.SENT
+    return Moment(said.at, stage, outcome, token, said.word.code or None, said.word.text or None)
 
 
 def _unplaced(broadcast: _Broadcast, device: _Device | None, now: int) -> History:

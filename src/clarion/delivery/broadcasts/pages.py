@@ -107,11 +107,11 @@ class Page:
         """Devices on the own link whose marks, as far as arrival and recall go, are just `mark`."""
         return (device for device, marks in zip(self.devices, self.marks, strict=True) if marks & _ON_LINK == mark)
 
-    def taken(self) -> Iterator[tuple[int, int]]:
-        """Devices for which a vendor took it, unless it was recalled: with the code of the channel."""
+    def taken(self) -> Iterator[tuple[int, int, int]]:
+        """Devices for which a vendor took it, unless it was recalled: with the channel's code, and their places."""
         for place, marks in enumerate(self.marks):
             if marks & _AT_VENDOR == _TAKEN:
-                yield self.devices[place], self.route(place)
+                yield self.devices[place], self.route(place), place
 
 
 def _array(kind: str, packed: bytes) -> array[int]:

@@ -138,6 +138,23 @@ class BroadcastReceipts:
                 when = {r.device: r.at for r in mine if r.kind is kind and r.device in marked.before}
                 await self._reported(transaction, subject, kind, when, marked)
 
+    async def arrived(self, transaction: Transaction, task: int, times: Mapping[int, int]) -> frozenset[int]:
+        """Note that a vendor tells that devices have a broadcast; each may be told again.
+
+        Args:
+            transaction: written with.
+            task: the task of the broadcast.
+            times: since when (ms), by internal number of the device.
+
+        Returns:
+            Those of the devices that it was not for.
+        """
+        row = await transaction.fetch_one(_FACTS, messages=[task])
+        if row is None:
+            return frozenset(times)
+        subject = _Subject(task, row[1], PLATFORM_OF[TargetType(row[2])], row[3] is not None)
+        return frozenset((await self._arrived(transaction, subject, times, ())).absent)
+
     async def _arrived(
         self,
         transaction: Transaction,

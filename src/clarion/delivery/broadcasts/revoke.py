@@ -29,6 +29,7 @@ _REVOKE = Query(
     )
     .where(broadcasts.c.task == bindparam("id"))
 )
+_ASK_AGAIN = Query(update(broadcasts).values(recalled=0).where(broadcasts.c.task == bindparam("id")))
 _COUNTED = Query(
     select(
         func.coalesce(func.sum(task_counters.c.total), 0), func.coalesce(func.sum(task_counters.c.success), 0)
@@ -69,6 +70,7 @@ async def _revoke_one(transaction: Transaction, asked: Revocation) -> Revoked | 
     if found is None:
         return None
     if found[0] is not None:
+        await transaction.execute(_ASK_AGAIN, id=asked.task)  # vendors that did not say
         return Revoked()
     await transaction.execute(
         _REVOKE, id=asked.task, recall=asked.revocation, now=asked.at, until=asked.at + REVOCABLE_MS

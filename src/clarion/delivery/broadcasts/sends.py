@@ -136,6 +136,16 @@ async def said_of(transaction: Transaction, task: int, page: int, place: int) ->
     return found
 
 
+async def taken_ids(transaction: Transaction, task: int, page: int, taken: str) -> dict[int, str]:
+    """The vendors' ids of what they took for devices of a page, by the devices' places; where they were kept."""
+    found: dict[int, str] = {}
+    for _, _, _, outcomes in await transaction.fetch(_OF_PAGE, task=task, page=page):
+        for group in _decode(bytes(outcomes)):
+            if group.outcome == taken and group.code:
+                found |= dict.fromkeys(_unpacked(group.places), group.code)
+    return found
+
+
 async def forget_sends(transaction: Transaction, task: int) -> int:
     """Delete some rows of a broadcast; how many."""
     return await transaction.execute(_FORGET, task=task)

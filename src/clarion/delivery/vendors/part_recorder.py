@@ -31,6 +31,7 @@ from clarion.delivery.vendors.wording import Judged, wording
 from clarion.ids import IdGenerator
 from clarion.store.database import Transaction
 from clarion.store.queries import Query
+from clarion.store.schema_campaigns import broadcasts
 from clarion.store.schema_vendors import broadcast_parts
 
 _OWN = (
@@ -41,6 +42,17 @@ _OWN = (
 _HELD = Query(select(broadcast_parts.c.devices).where(*_OWN).with_for_update())
 _KEEP = Query(update(broadcast_parts).values(devices=bindparam("left")).where(*_OWN))
 _DONE = Query(delete(broadcast_parts).where(*_OWN))
+_RECALL = Query(
+    update(broadcasts)
+    .values(recalled=bindparam("page") - 1)
+    .where(
+        broadcasts.c.task == bindparam("id"),
+        broadcasts.c.revocation.is_not(None),
+        broadcasts.c.recalled >= bindparam("page"),
+    )
+)
+"""Of a broadcast that was revoked when a vendor took it still: have it taken back there, too."""
+
 
 # Plain numbers: arithmetic with marks takes ten times as long.
 _COUNTED = int(Mark.ARRIVED | Mark.TAKEN)
@@ -130,6 +142,8 @@ class PartRecorder:
             rest = [device for device in left if device not in gone]
             await self._shrink(transaction, lease, rest)
             await self._postpone(transaction, batch, part, changes.again, attempt)
+        elif changes.taken:
+            await transaction.execute(_RECALL, id=part.task, page=part.page)
         send = Send(part.task, part.page, self._ids.next(), batch.now, batch.channel, attempt, changes.words)
         await insert_sends(transaction, [send], Outcome.TAKEN.label)
         return changes.to_link

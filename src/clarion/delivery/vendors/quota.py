@@ -160,7 +160,10 @@ def taken(outcomes: Iterable[SendOutcome]) -> int:
 
 
 async def note(transaction: Transaction, batch: Sequence[Notice]) -> list[None]:
-    """Keep notices; the newest of a kind counts, unless it is of older settings. A handler for `GroupWriter.submit`."""
+    """Keep notices; the newest of a kind counts, unless it is of older settings.
+
+    A handler for `GroupWriter.submit`.
+    """
     newest = {each[:3]: each for each in batch}
     await transaction.insert(_NOTE, [(*each[:2], each.kind.value, *each[3:]) for each in newest.values()])
     return [None] * len(batch)

@@ -77,6 +77,7 @@ def _broadcasts() -> None:
         _number("cursor"),
         _number("ended_at", null=True),
         _number("revocation", null=True),
+        sa.Column("recalled", sa.BigInteger(), nullable=False, server_default="0"),
         _number("created_at"),
         _number("expires_at"),
     )
