@@ -56,6 +56,24 @@ FOLLOWS: Mapping[Treatment, Follows] = {
     ),
 }
 
+SMS_FOLLOWS: Mapping[Treatment, Follows] = {
+    **FOLLOWS,
+    Treatment.ACCEPTED: Follows(Outcome.SMS_TAKEN, "nothing more is owed", ""),
+    Treatment.INVALID_TOKEN: Follows(
+        Outcome.SMS_WRONG_NUMBER, "no SMS is sent", "bind the user with another `PhoneNumber`"
+    ),
+    Treatment.DAY_QUOTA: Follows(
+        Outcome.RATE_LIMITED,
+        "waits until midnight, Chinese time, unless the push expires before",
+        "set `dailyLimit`, or ask the service for more",
+    ),
+    Treatment.PAYLOAD_ERROR: Follows(Outcome.REJECTED, "no SMS is sent", "change the push"),
+    Treatment.CONFIG_ERROR: Follows(
+        Outcome.MISCONFIGURED, "the app's SMS wait, and are tried again now and then until the push expires", _MEND
+    ),
+}
+"""The same, of SMS: they have no device that could be reached in another way."""
+
 TABLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "apns": (("reason", "REASONS"),),
     "fcm": (("errorCode", "CODES"), ("status, without errorCode", "STATUSES")),
@@ -114,7 +132,7 @@ def tables(label: str) -> Iterator[tuple[str, list[Row]]]:
 
 
 def _row(label: str, code: str, row: VendorCode, own: frozenset[str], kinds: frozenset[str]) -> Row:
-    outcome, does, help_ = FOLLOWS[row.treatment]
+    outcome, does, help_ = (SMS_FOLLOWS if label == "sms" else FOLLOWS)[row.treatment]
     does = does.format(seconds=row.seconds)
     if code in kinds:
         does = _KIND + does
