@@ -342,7 +342,11 @@ class Server:
             found = self._directory.by_number(app)
             return None if found is None else (found.app_id, found.workspace_id)
 
-        return iter(()) if self._engine is None else line_figures(self._engine.lines, names, self._foundation.clock)
+        engine = self._engine
+        if engine is None:
+            return iter(())
+        opened = {**engine.lines.opened, **engine.supplements.opened}
+        return line_figures(opened, engine.lines.keeps_tokens, names, self._foundation.clock)
 
     def _http_connections(self) -> float:
         return self.http.connections if self.http is not None else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -75,6 +75,11 @@ class Supplements:
         self._closing: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
         self._closed = False
+
+    @property
+    def opened(self) -> Mapping[LineName, Line]:
+        """The lines that are open."""
+        return {LineName(app, SMS): held.line for app, held in self._lines.items()}
 
     def wake(self) -> None:
         """An SMS was committed that may be due at once."""
