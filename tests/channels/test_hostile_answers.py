@@ -219,5 +219,29 @@ async def test_nobody_waits_for_years(label: str, clock: ManualClock) -> None:
             clock.advance(4000)
 
 
+LIMITED: dict[str, tuple[int, object]] = {
+    "apns": (429, {"reason": "TooManyProviderTokenUpdates"}),
+    "fcm": (429, {"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "m"}}),
+    "hms": (200, {"code": "80100017", "msg": "m"}),
+    "harmony": (200, {"code": "80300029", "msg": "m"}),
+    "honor": (200, {"code": 503, "message": "m"}),
+    "miui": (200, {"code": 10027, "reason": "m"}),
+    "oppo": (200, {"code": 13, "message": "m"}),
+    "vivo": (200, {"result": 10072, "desc": "m"}),
+    "sms": (400, {"Code": "Throttling.User", "Message": "m"}),
+}
+
+
+@every_channel
+async def test_one_waits_as_long_as_the_vendor_asks_for(label: str, clock: ManualClock) -> None:
+    status, body = LIMITED[label]
+    async with opened(label, clock) as (hall, channel):
+        canned = Canned(hall, label)
+        canned.reply = Reply(status, msgspec.json.encode(body), {"Retry-After": "77"})
+        outcome = await send(label, channel, clock)
+        assert isinstance(outcome, RateLimited)
+        assert outcome.until == clock.now_ms() + 77_000
+
+
 def test_nobody_is_not_a_token_of_the_tests() -> None:
     assert NOBODY not in {token for tokens in TOKENS.values() for token in tokens}

@@ -17,6 +17,7 @@ from clarion.channels.outcomes import (
     outcome_of_failure,
     outcome_of_status,
     scrub,
+    waiting,
 )
 from clarion.channels.tokens import AccessToken, TokenRefused, TokenSource
 from clarion.clock import Clock
@@ -67,7 +68,7 @@ class Judge:
             return Judged(outcome_of_status(answer, self.clock))
         code, value = said
         text = scrub(value.get(self.text), (*self.secrets, *secrets))
-        row = self.rows(code, text)
+        row = waiting(self.rows(code, text), answer, self.clock)
         return Judged(outcome_of(row, code, text, self.clock), row, value)
 
     def token(

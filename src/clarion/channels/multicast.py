@@ -37,6 +37,7 @@ from clarion.channels.outcomes import (
     outcome_of_failure,
     outcome_of_status,
     scrub,
+    waiting,
 )
 from clarion.channels.text import Unsendable
 from clarion.channels.tokens import TokenRefused, TokenSource
@@ -343,7 +344,7 @@ class Multicast(ABC):
             return Called(
                 PayloadError(said.code, words or "the vendor refuses it, with a code not known here"), said
             )
-        outcome = outcome_of(row, said.code, words, self._clock, said.vendor_id)
+        outcome = outcome_of(waiting(row, answer, self._clock), said.code, words, self._clock, said.vendor_id)
         if isinstance(outcome, Retry):
             outcome = replace(outcome, after=answer.retry_after(self._clock))
         return Called(outcome, said, row)

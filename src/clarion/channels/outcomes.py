@@ -101,6 +101,12 @@ def outcome_of(row: VendorCode, code: str, text: str, clock: Clock, vendor_id: s
             return _PLAIN[plain](code=code, text=text)
 
 
+def waiting(row: VendorCode, answer: HttpAnswer, clock: Clock) -> VendorCode:
+    """The row, with the time that the answer asks to wait, if it does."""
+    wait = answer.retry_after(clock)
+    return row if wait is None else row._replace(seconds=max(wait, _PAUSE))
+
+
 _PLAIN: Mapping[Treatment, Callable[..., SendOutcome]] = {
     Treatment.INVALID_TOKEN: InvalidToken,
     Treatment.RETRY: Retry,

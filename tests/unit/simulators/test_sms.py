@@ -190,7 +190,7 @@ def test_a_changed_request_is_no_longer_signed(sender: Sender) -> None:
 
 def test_time(sender: Sender) -> None:
     now = sender.clock.now_ms() // 1000
-    for late, code in ((WINDOW_SECONDS, "OK"), (WINDOW_SECONDS + 1, "InvalidTimeStamp.Expired")):
+    for late, code in ((900, "OK"), (901, "InvalidTimeStamp.Expired")):
         for moment in (now - late, now + late):
             stamp = datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             assert sender.code(SEND, Timestamp=stamp)[1] == code

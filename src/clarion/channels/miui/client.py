@@ -35,6 +35,7 @@ from clarion.channels.outcomes import (
     recall_outcome_of,
     scrub,
     vendor_id_of,
+    waiting,
 )
 from clarion.channels.pauses import Pauses
 from clarion.channels.text import notify_id
@@ -168,7 +169,7 @@ class MiuiChannel:
         code, value = said
         parts = (value.get(name) for name in ("reason", "description"))
         text = scrub(" ".join(part for part in parts if isinstance(part, str) and part), (*tokens, *self._secrets))
-        row = row_of(code, text)
+        row = waiting(row_of(code, text), answer, self._clock)
         data = value.get("data")
         vendor_id = data.get("id") if isinstance(data, dict) else None
         outcome = outcome_of(row, code, text, self._clock, vendor_id_of(vendor_id))
