@@ -56,6 +56,7 @@ _OWN = Query(
             terms.pair_of(supplements.c.message, supplements.c.due_at, "pairs"),
             supplements.c.owner == bindparam("by"),
         )
+        .order_by(supplements.c.message)
         .with_for_update()
     ),
     pairs=("pairs",),
