@@ -408,7 +408,9 @@ class TestOtherChanges:
         assert len(apple.sent) == 1
 
     async def test_numbers_do_not_come_again(self, system: System) -> None:
-        await _report(system)
+        device = await _phone(system)
+        system.clock.advance(5)
+        await _report(system, device=device)
         before = (await system.rows("SELECT max(activity) FROM activities"))[0][0]
         system.clock.advance(-10)
         again = await system.restarted()
