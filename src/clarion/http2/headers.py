@@ -85,6 +85,7 @@ class HeaderEncoder:
         self._smallest: int | None = None  # a change of the limit that the peer has not been told of
         self._entries: deque[Header] = deque()  # the newest first
         self._size = 0
+        self._entered = 0  # entries so far, those that have left included
         self._known: dict[HeaderSet, tuple[bytes, bytes]] = {}
 
     def resize(self, limit: int) -> None:
@@ -119,10 +120,10 @@ class HeaderEncoder:
             if self._smallest != self._limit:
                 update += _integer(_SIZE_UPDATE, 5, self._limit)
             self._smallest = None
-        added = len(self._entries), self._size
+        entered = self._entered
         first = update + b"".join(self._add(*pair) for pair in headers.pseudo)
         second = b"".join(self._add(*pair) for pair in headers.regular)
-        if (len(self._entries), self._size) == added and not update:
+        if self._entered == entered and not update:
             self._known[headers] = first, second  # everything was there: the block may be used again
         return first, second
 
@@ -139,6 +140,7 @@ class HeaderEncoder:
         self._evict(size)
         self._entries.appendleft((name, value))
         self._size += size
+        self._entered += 1
         self._known.clear()  # every index has moved
         return _integer(_INCREMENTAL, 6, named) + (b"" if named else _text(name)) + _text(value)
 

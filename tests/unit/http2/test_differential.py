@@ -29,8 +29,8 @@ from clarion.http2.headers import HeaderSet, literal
 Codes = h2.settings.SettingCodes
 
 SETS = [
-    HeaderSet("push.example", [(b"authorization", b"bearer " + b"t" * length), (b"apns-topic", b"app%d" % length)])
-    for length in (10, 150, 1900, 4000)
+    HeaderSet("push.example", [(b"authorization", b"bearer %d" % number + b"t" * length), (b"apns-topic", b"app")])
+    for number, length in enumerate([10, 150, 1900, 4000, 900, 900, 900, 900, 900, 900])
 ]
 NEVER = 1 << 30
 
@@ -84,6 +84,7 @@ class Duel:
         self.bodies: list[bytes] = []
         self.streams: list[int] = []
         self._block = block
+        self._sets: list[int] = []
         self._goodbye = NEVER
         self._over: set[int] = set()  # streams of which the server has nothing more to say
         self._said: list[Callable[[], None]] = []  # what becomes expected when the core hears it
@@ -99,6 +100,7 @@ class Duel:
         own = literal(b"apns-id", b"%d" % tag)
         self.streams.append(self.core.request(SETS[number], b"/3/device/%d" % tag, body, tag, own))
         self.bodies.append(body)
+        self._sets.append(number)
 
     def to_server(self, piece: int) -> None:
         data = self.core.take()
@@ -217,13 +219,13 @@ class Duel:
                 assert answer.fate in (Fate.LOST, Fate.UNPROCESSED)
                 assert not (answer.fate is Fate.UNPROCESSED and seen is not None and seen.ended)
 
-    @staticmethod
-    def _check_request(tag: int, body: bytes, seen: Seen | None) -> None:
+    def _check_request(self, tag: int, body: bytes, seen: Seen | None) -> None:
         if seen is None:
             return
         headers = dict(seen.headers)
         assert (headers[b":path"], headers[b"apns-id"]) == (b"/3/device/%d" % tag, b"%d" % tag)
-        assert headers[b"authorization"].strip(b"t") == b"bearer "
+        wanted = dict(SETS[self._sets[tag]].regular)
+        assert {name: headers[name] for name in wanted} == wanted
         assert seen.body == body if seen.ended else body.startswith(bytes(seen.body))
 
     def _pick(self, which: int) -> int | None:

@@ -46,6 +46,15 @@ def test_sets_that_take_turns_push_each_other_out_and_are_still_read_right() -> 
             assert peer.read(encoder.encode(headers, b"/p")) == expected(headers, b"/p")
 
 
+def test_an_entry_that_takes_the_place_of_one_of_its_size_is_read_right() -> None:
+    """As when provider tokens, all of one length, have filled the table."""
+    encoder, peer = HeaderEncoder(), Peer()
+    for number in range(30):
+        headers = HeaderSet(AUTHORITY, [(b"authorization", b"%02d" % number + b"x" * 900), (b"apns-topic", b"app")])
+        for _ in range(4):
+            assert peer.read(encoder.encode(headers, b"/p")) == expected(headers, b"/p")
+
+
 def test_a_table_that_the_peer_forbids_is_not_used() -> None:
     encoder, peer = HeaderEncoder(), Peer()
     encoder.encode(SET, b"/p")
@@ -82,7 +91,9 @@ def test_a_table_that_shrinks_and_grows_between_blocks_is_told_as_both() -> None
 def test_whatever_the_order_of_sets_and_sizes_the_peer_reads_what_was_meant(
     steps: list[tuple[str, int, int]],
 ) -> None:
-    sets = [HeaderSet(AUTHORITY, [(b"name-%d" % m, b"v" * (10 * n)) for m in range(3)]) for n in range(6)]
+    sets = [
+        HeaderSet(AUTHORITY, [(b"name-%d" % m, b"%d" % n * (10 * (n % 3))) for m in range(3)]) for n in range(6)
+    ]
     encoder, peer = HeaderEncoder(), Peer()
     for what, number, size in steps:
         if what == "resize":
