@@ -399,6 +399,21 @@ class TestMatching:
         hops = await phones.system.rows("SELECT message FROM hops WHERE stage = 'arrived'")
         assert [int(row[0]) for row in hops] == [second.message]
 
+    async def test_numbers_of_another_task_may_lie_between(self, phones: Phones) -> None:
+        """As those that another node gave out at the same time."""
+        _, token = await phones.phone()
+        for key in ("one", "two"):
+            await phones.system.push_map({token: key}, kind=ANDROID)
+            await phones.settled()
+        first, second = phones.vendor.sent
+        for table in ("messages", "tasks"):
+            await _execute(
+                phones.system, f"UPDATE {table} SET task = :of WHERE task = :task", of=LAST, task=first.task
+            )
+        assert await phones.tell(phones.receipt(second, tag=str(LAST))) == [NEWS]
+        hops = await phones.system.rows("SELECT message FROM hops WHERE stage = 'arrived'")
+        assert [int(row[0]) for row in hops] == [first.message]
+
     async def test_the_user_may_have_left_the_device(self, phones: Phones) -> None:
         token = await phones.pushed(user="bob", kind=3)
         await phones.system.unbind(token, "bob")
@@ -442,7 +457,7 @@ async def _execute(system: System, sql: str, **values: object) -> None:
 
 
 class TestBroadcasts:
-    async def _sent(self, phones: Phones) -> Envelope:
+    async def _sent(self, phones: Phones, app: int | None = None) -> Envelope:
         """What a phone was sent of a broadcast."""
         device, token = await phones.phone()
         task = phones.system.ids.next()
@@ -451,7 +466,7 @@ class TestBroadcasts:
             "INSERT INTO tasks (task, app, kind, name, content, request_id, created_at, expires_at) "
             "VALUES (:task, :app, 3, 'all', :content, 'request', 0, 0)",
             task=task,
-            app=phones.system.app.key,
+            app=app or phones.system.app.key,
             content=b"{}",
         )
         return Envelope(task, device, f"vendor-{token}", "key", task, 0, PushContent("title", "content"))
@@ -460,8 +475,9 @@ class TestBroadcasts:
         broadcasts = Broadcasts()
         phones = Phones(system, broadcasts)
         envelope = await self._sent(phones)
-        receipts = [phones.receipt(envelope), phones.receipt(envelope, ReceiptKind.FAILED)]
-        assert await phones.tell(*receipts) == [NEWS, NEWS]
+        stranger = phones.receipt(envelope._replace(token="another"))
+        receipts = [stranger, phones.receipt(envelope), phones.receipt(envelope, ReceiptKind.FAILED)]
+        assert await phones.tell(*receipts) == [UNKNOWN, NEWS, NEWS]
         assert broadcasts.told == [(envelope.task, {envelope.device: system.clock.now_ms()})]
         assert await system.count("hops") == 0
 
@@ -474,6 +490,12 @@ class TestBroadcasts:
             system.clock,
         )
         assert await strict.told(system.app.key, HMS, [phones.receipt(envelope)]) == [UNKNOWN]
+
+    async def test_one_of_another_app_is_unknown(self, system: System) -> None:
+        broadcasts = Broadcasts()
+        phones = Phones(system, broadcasts)
+        assert await phones.tell(phones.receipt(await self._sent(phones, system.app.key + 1))) == [UNKNOWN]
+        assert broadcasts.told == []
 
     async def test_a_token_that_is_nobody_s_is_forgotten(self, system: System) -> None:
         phones = Phones(system)
@@ -491,6 +513,7 @@ class TestIntake:
         assert fates.count(NEWS) == 1
         assert len(fates) == 3 * AT_ONCE
         assert phones.system.writer.groups - before == 3
+        assert phones.intake.waiting == 0
 
     async def test_small_callbacks_share_transactions(self, phones: Phones) -> None:
         await phones.pushed()
