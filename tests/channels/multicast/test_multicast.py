@@ -304,7 +304,7 @@ async def test_fault(
 ) -> None:
     if label == "honor":
         members = {**members, "body": members.get("body", "").replace("80000000", "200")}
-    async with opened(label, tmp_path, clock, seconds=0.5) as (hall, channel):
+    async with opened(label, tmp_path, clock, seconds=1.5) as (hall, channel):
         await channel.send([envelope("t0", clock.now_ms())])
         fault(hall, label, path=SENDING[label], **{"count": 1, **members})
         outcomes = await channel.send([envelope(token, clock.now_ms()) for token in ("t1", "t2")])
