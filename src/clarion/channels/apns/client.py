@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from clarion.channels.apns.credentials import ProviderTokens, PushCertificate, load_certificate, load_key
 from clarion.channels.apns.errors import is_expired, outcome
@@ -49,7 +50,6 @@ CHECK_SECONDS = 15.0
 
 _DEVICE = b"/3/device/"
 _NOBODY = "0" * 64
-_ALIKE = slice(3, 6)  # of an envelope: msg_key, task, expires_at
 _NOT_RECALLABLE = NotRecallable(
     "", "Apple has no call that takes a notification back; a push with the same message key overwrites its text"
 )
@@ -59,21 +59,19 @@ _NO_ACTIVITY = ConfigError(
 _SUPERSEDED = Superseded()
 
 
-class Sent(NamedTuple):
+class Sent(msgspec.Struct, frozen=True, gc=False):
     """A notification on its way.
 
     Attributes:
         position: of its envelope.
         name: its `apns-id`.
-        kind: what it is.
-        notes: what of the message has no place in it.
+        payload: what it was made of.
         request: what is sent.
     """
 
     position: int
     name: str
-    kind: Kind
-    notes: tuple[str, ...]
+    payload: Payload
     request: Request
 
 
@@ -164,7 +162,9 @@ class ApnsChannel:
         renewed = self._tokens.renew(token) if expired and self._tokens is not None else None
         if renewed is not None:
             headers = self._headers(renewed)
-            again = [one._replace(request=one.request._replace(headers=headers[one.kind])) for one in expired]
+            again = [
+                replace(one, request=one.request._replace(headers=headers[one.payload.kind])) for one in expired
+            ]
             await self._carry(again, outcomes)
         return outcomes
 
@@ -183,7 +183,7 @@ class ApnsChannel:
                 content, known = envelope.content, None
                 payload = prepare(content)
                 updates = updates or _is_update(content)
-            alike = envelope[_ALIKE]
+            alike = envelope.msg_key, envelope.task, envelope.expires_at
             if alike != known:
                 common = _common(envelope, payload, headers)
                 known = None if isinstance(common, Common) and common.payload.timed else alike
@@ -197,7 +197,7 @@ class ApnsChannel:
             name = notification_id(envelope.message, envelope.device)
             path = self._path + token.lower().encode()
             request = Request(common.headers, path, common.body, id_header(name) + common.own)
-            sent.append(Sent(position, name, common.payload.kind, common.payload.notes, request))
+            sent.append(Sent(position, name, common.payload, request))
         return _newest(sent, envelopes, outcomes) if updates else sent
 
     async def _carry(self, sent: Sequence[Sent], outcomes: list[SendOutcome]) -> list[Sent]:
@@ -206,7 +206,7 @@ class ApnsChannel:
         expired: list[Sent] = []
         for one, answer in zip(sent, answers, strict=True):
             if answer.status == 200:
-                outcomes[one.position] = Accepted(one.name, one.notes)
+                outcomes[one.position] = Accepted(one.name, one.payload.notes)
                 self._trusted = True
                 continue
             outcomes[one.position] = outcome(answer, one.name, self._clock)
@@ -249,7 +249,7 @@ def _newest(sent: Sequence[Sent], envelopes: Sequence[Envelope], outcomes: list[
     newest: dict[str, int] = {}
     for one in sent:
         envelope = envelopes[one.position]
-        if one.kind in ACTIVITIES:
+        if one.payload.kind in ACTIVITIES:
             newest[envelope.token] = max(envelope.message, newest.get(envelope.token, 0))
     kept: list[Sent] = []
     for one in sent:

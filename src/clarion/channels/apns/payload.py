@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from enum import Enum
-from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -38,8 +37,7 @@ _ID = literal(b"apns-id", bytes(36))[:-36]
 _EXPIRATION = literal(b"apns-expiration", bytes(10))[:-11]
 _COLLAPSE = literal(b"apns-collapse-id", b"")[:-1]
 _VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
-_NAMESPACE = NAMESPACE.bytes
-_sha1 = partial(hashlib.sha1, usedforsecurity=False)
+_namespace = hashlib.sha1(NAMESPACE.bytes, usedforsecurity=False)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -188,7 +186,9 @@ def _number(value: Any) -> int | None:
 
 def notification_id(message: int, device: int) -> str:
     """The `apns-id` of a message for a device: the same whenever it is sent, a UUID of version 5."""
-    digits = _sha1(b"%b%d:%d" % (_NAMESPACE, message, device)).hexdigest()
+    sum_of_both = _namespace.copy()
+    sum_of_both.update(b"%d:%d" % (message, device))
+    digits = sum_of_both.hexdigest()
     return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:32]}"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import msgspec
@@ -171,7 +170,7 @@ class FcmChannel:
         for one, answer in zip(sent, answers, strict=True):
             found = outcome(answer, (one.token, access), self._clock)
             if isinstance(found, Accepted) and one.notes:
-                found = replace(found, notes=one.notes)
+                found = Accepted(found.vendor_id, one.notes)
             outcomes[one.position] = found
             if is_unauthenticated(answer):
                 again.append(one)
