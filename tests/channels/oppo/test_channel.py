@@ -70,6 +70,13 @@ async def test_calls_have_a_size(tmp_path: Path, clock: ManualClock) -> None:
         assert sum(map(len, sent(hall))) == 400
 
 
+async def test_tokens_with_characters_that_mean_something_elsewhere(tmp_path: Path, clock: ManualClock) -> None:
+    async with opened(tmp_path, clock) as (hall, channel):
+        for tokens in ['a"b', "c\\", "%0A", "&x=1+2", ',"'], ['"']:
+            await channel.send([envelope(token, clock.now_ms()) for token in tokens])
+            assert [message["target_value"] for message in sent(hall)[-1]] == tokens
+
+
 async def test_different_messages_for_one_device(tmp_path: Path, clock: ManualClock) -> None:
     async with opened(tmp_path, clock) as (hall, channel):
         now = clock.now_ms()
