@@ -425,6 +425,7 @@ class TestMatching:
         good = phones.receipt(phones.vendor.sent[0])
         bad = phones.receipt(phones.vendor.sent[0], code="\0")
         assert await phones.tell(bad, good, bad) == [UNKNOWN, NEWS, UNKNOWN]
+        assert await phones.system.count("hops") == 2
 
     async def test_long_texts_are_cut(self, phones: Phones) -> None:
         token = await phones.pushed()

@@ -249,7 +249,8 @@ class TestHttp:
         assert answers == {404: 20, 429: 30}
         assert len(logs) == 20
         assert "/receipts/" not in str(logs)
-        assert (await client.post(GOOD, b"{}"))[0] == 400  # who knows the address still hears why
+        # Who knows the address still hears why, however often.
+        assert Counter([(await client.post(GOOD, b"{}"))[0] for _ in range(50)]) == {400: 50}
         oppo.clock.advance(1)
         assert (await client.post("/receipts/x"))[0] == 404
 
