@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 import pytest
 import structlog
@@ -107,7 +107,7 @@ def echo(status: int, code: object) -> Callable[[Received], Reply]:
         body = request.body.decode(errors="replace")
         first = [request.headers.get(name, "").rpartition(" ")[2] for name in SECRET_HEADERS]
         first += [value for name, value in parse_qsl(body) if name in SECRET_FIELDS]
-        said = f"{' '.join(filter(None, first))} {request.path} {request.headers}\n{body}"[:6_000]
+        said = f"{' '.join(filter(None, first))} {request.path[-80:]} {unquote_plus(body)[-200:]} {request.headers}"
         names = (
             "reason",
             "msg",
