@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from clarion.channels.base import Accepted, PayloadError
 from clarion.channels.message import PushContent
@@ -65,10 +66,10 @@ async def test_the_largest_batch(
         (some,) = envelopes(label, clock)
         stem = TOKENS[label][0]
         many = [
-            some._replace(token=f"{stem[:-4]}{number:04}", device=number)
+            replace(some, token=f"{stem[:-4]}{number:04}", device=number)
             for number in range(first if label == "vivo" else 1000)
         ]
-        extra = [some._replace(token=f"{stem[:-5]}9{number:04}", device=2000 + number) for number in (1, 2)]
+        extra = [replace(some, token=f"{stem[:-5]}9{number:04}", device=2000 + number) for number in (1, 2)]
         more = extra if label == "vivo" else extra[:1]
         outcomes = await channel.send([*many, *more])
         assert {type(outcome) for outcome in outcomes} == {Accepted}

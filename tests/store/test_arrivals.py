@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from itertools import permutations
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import text
 
 from clarion.channels.base import (
@@ -363,7 +364,7 @@ class TestMatching:
         envelope = phones.vendor.sent[0]
         good = phones.receipt(envelope)
         strange = [
-            phones.receipt(envelope._replace(token="another")),
+            phones.receipt(replace(envelope, token="another")),
             phones.receipt(envelope, tag="12345", vendor_id=""),
             phones.receipt(envelope, tag="", vendor_id=""),
             phones.receipt(envelope, tag="9" * 400, vendor_id="another"),
@@ -476,7 +477,7 @@ class TestBroadcasts:
         broadcasts = Broadcasts()
         phones = Phones(system, broadcasts)
         envelope = await self._sent(phones)
-        stranger = phones.receipt(envelope._replace(token="another"))
+        stranger = phones.receipt(replace(envelope, token="another"))
         receipts = [stranger, phones.receipt(envelope), phones.receipt(envelope, ReceiptKind.FAILED)]
         assert await phones.tell(*receipts) == [UNKNOWN, NEWS, NEWS]
         assert broadcasts.told == [(envelope.task, {envelope.device: system.clock.now_ms()})]

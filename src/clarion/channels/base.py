@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -98,7 +98,7 @@ class Unknown:
 SendOutcome = Accepted | InvalidToken | Retry | RateLimited | PayloadError | Superseded | ConfigError | Unknown
 
 
-class Envelope(NamedTuple):
+class Envelope(msgspec.Struct, frozen=True, gc=False):
     """One message for one device, on its way to a vendor.
 
     Attributes:

@@ -12,6 +12,7 @@ import h2.errors
 import h2.settings
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from clarion.channels.apns import open_channel, parse
 from clarion.channels.apns.payload import MAX_PAYLOAD, notification_id
@@ -153,7 +154,7 @@ class TestTheSimulator:
 
     async def test_contents_may_differ(self, tmp_path: Path, clock: ManualClock) -> None:
         contents = [PushContent(f"T{n}", "C", params={"big_text": 1} if n % 2 else {}) for n in range(10)]
-        sent = [one._replace(content=contents[one.device]) for one in envelopes(10, clock)]
+        sent = [replace(one, content=contents[one.device]) for one in envelopes(10, clock)]
         async with simulated(tmp_path, clock) as (hall, channel):
             outcomes = await channel.send(sent)
             titles = {e.path[-2:]: json.loads(e.body)["aps"]["alert"]["title"] for e in journal(hall)}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple, TypeGuard
 
+import msgspec
 import structlog
 
 from clarion.channels.base import (
@@ -76,7 +77,7 @@ class PartOf(NamedTuple):
     epoch: int
 
 
-class Waiting(NamedTuple):
+class Waiting(msgspec.Struct, frozen=True, gc=False):
     """An envelope in a line.
 
     Attributes:
