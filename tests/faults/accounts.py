@@ -45,7 +45,9 @@ SINGLES_IN_FLIGHT = {label: _LIMITS.window * batch for label, batch in _BATCHES.
 
 KEY = "sale-1"
 TWICE = "may have come twice"
+"""What the trace says of a message that a server had in hand when it was killed."""
 AGAIN = "may come twice"
+"""What it says of a message whose fate is not known and which is sent again."""
 
 PATIENCE = 60.0
 """For what takes a second or two, on a machine that has much else to do, s."""

@@ -111,7 +111,7 @@ class Simulators:
     async def journal(self, since: float = 0.0) -> list[Entry]:
         """What arrived since then (s, of the clock), oldest first; without requests for access tokens."""
         answer = await self._call("GET", f"/journal?since={int(since * 1000)}")
-        return [entry for entry in msgspec.json.decode(answer, type=list[Entry]) if entry.tokens]
+        return [entry for entry in msgspec.json.decode(answer, type=list[Entry]) if entry.body]
 
     async def quiet(self) -> list[Entry]:
         """The journal, once nothing is added to it any more: what was in sockets is read."""
@@ -136,6 +136,16 @@ class Simulators:
 def taken(entries: Iterable[Entry]) -> Counter[str]:
     """How often each vendor's token was sent a message that its vendor took."""
     return Counter(token for entry in entries if entry.outcome == "accepted" for token in entry.tokens)
+
+
+def tasks_taken(entries: Iterable[Entry]) -> Counter[int]:
+    """How often FCM and Huawei took messages of each task."""
+    return Counter(_task(entry) for entry in entries if entry.outcome == "accepted")
+
+
+def _task(entry: Entry) -> int:
+    message = msgspec.json.decode(entry.body)["message"]
+    return int(message["data"]["taskId"] if entry.channel == "fcm" else message["android"]["bi_tag"])
 
 
 class Wire:

@@ -14,12 +14,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
 import pytest
 
 from clarion.delivery.states import MessageStatus
 from clarion.simulators.faults import Fault, FaultKind
-from clarion.simulators.journal import Entry
 from tests.faults.accounts import (
     IN_FLIGHT,
     SINGLES_IN_FLIGHT,
@@ -32,7 +30,7 @@ from tests.faults.accounts import (
     until,
 )
 from tests.faults.load import Load, connected
-from tests.faults.simulated import Simulators, taken
+from tests.faults.simulated import Simulators, taken, tasks_taken
 from tests.support.devices import register_many
 from tests.support.server import ServerProcess
 from tests.support.tenants import make_tenants
@@ -159,16 +157,6 @@ async def test_sigterm_during_a_broadcast_through_vendors(data_dir: Path, tmp_pa
     assert [it for it in phones if not standings[it.number].taken] == []
 
 
-def _tasks(entries: Iterable[Entry]) -> Counter[int]:
-    """How often vendors took each single message, by its task."""
-    return Counter(_task(entry) for entry in entries if entry.outcome == "accepted")
-
-
-def _task(entry: Entry) -> int:
-    message = msgspec.json.decode(entry.body)["message"]
-    return int(message["data"]["taskId"] if entry.channel == "fcm" else message["android"]["bi_tag"])
-
-
 async def test_sigkill_loses_no_single_push_through_a_vendor(data_dir: Path, tmp_path: Path) -> None:
     tenants, ledger, kills = make_tenants(data_dir), Ledger(data_dir), 2
     moments = random.Random(20261123)
@@ -184,14 +172,14 @@ async def test_sigkill_loses_no_single_push_through_a_vendor(data_dir: Path, tmp
                 for _ in range(kills):
                     await load.accepted(250 + moments.randrange(100))
                     server.kill()
-                    sent, on_disk = _tasks(await vendors.quiet()), _taken_tasks(ledger)
+                    sent, on_disk = tasks_taken(await vendors.quiet()), _taken_tasks(ledger)
                     in_flight.append(sent.keys() - on_disk)
                     recorded.append({task: sent[task] for task in on_disk})
                     await asyncio.to_thread(server.start)
                 await load.accepted(150)
             await until(lambda: _all_taken(ledger))
             assert await asyncio.to_thread(server.terminate) == 0
-        sent = _tasks(await vendors.journal())
+        sent = tasks_taken(await vendors.journal())
     keys, said = ledger.keys_by_task(), ledger.said()
     tasks = {key: task for task, key in keys.items()}
     doubles = {task: count - 1 for task, count in sent.items() if count > 1}
