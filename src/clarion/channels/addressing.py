@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+import msgspec
 
 from clarion.channels.base import ConfigError, Envelope, InvalidToken, PayloadError, RateLimited, SendOutcome
 from clarion.channels.batching import blames_a_token, grouped
@@ -14,8 +15,7 @@ from clarion.channels.text import Unsendable
 M = TypeVar("M")
 
 
-@dataclass(frozen=True, slots=True)
-class Addressed(Generic[M]):
+class Addressed(msgspec.Struct, Generic[M], frozen=True):
     """A message for a device.
 
     Attributes:
@@ -59,11 +59,11 @@ def addressed(
         if isinstance(made, RateLimited):
             _settle(same, made, outcomes)
             continue
+        repeated = {envelopes[place].token for place in same if envelopes[place].attempt > 1}
         group: list[Addressed[M]] = []
         for text, places in grouped(same, lambda place: envelopes[place].token).items():
             if token.fullmatch(text):
-                again = any(envelopes[place].attempt > 1 for place in places)
-                group.append(Addressed(made, text, places, again))
+                group.append(Addressed(made, text, places, text in repeated))
             else:
                 _settle(places, _NO_TOKEN, outcomes)
         if group:

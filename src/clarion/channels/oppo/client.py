@@ -189,6 +189,8 @@ def _quoted(items: Sequence[_Item]) -> bytes:
 
 def _ranked(items: Sequence[_Item]) -> list[list[_Item]]:
     """The items such that no token comes twice in a list: answers are told apart by token."""
+    if len({item.token for item in items}) == len(items):
+        return [[*items]] if items else []
     ranks: list[list[_Item]] = []
     for same in grouped(items, lambda item: item.token).values():
         for rank, item in enumerate(same):
@@ -202,10 +204,10 @@ def _final(outcome: SendOutcome, item: _Item) -> SendOutcome:
     """An outcome with the message's notes; of a message that was sent before, a duplicate is a success."""
     if isinstance(outcome, PayloadError) and outcome.code == DUPLICATE and item.again:
         outcome = Accepted("", (CODES[DUPLICATE].meaning,))
-    outcome = blamed_on_message(outcome, OF_THE_MESSAGE, chosen=item.message.chosen)
-    if isinstance(outcome, Accepted) and item.message.notes:
-        return Accepted(outcome.vendor_id, (*outcome.notes, *item.message.notes))
-    return outcome
+    if not isinstance(outcome, Accepted):
+        return blamed_on_message(outcome, OF_THE_MESSAGE, chosen=item.message.chosen)
+    notes = item.message.notes
+    return Accepted(outcome.vendor_id, (*outcome.notes, *notes)) if notes else outcome
 
 
 def _member(value: Any, *names: str) -> Any:
