@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from clarion.channels.answers import HttpAnswer, HttpFailure
 from clarion.channels.base import Accepted, Check, ConfigError, Retry, SendOutcome
-from clarion.channels.http import HttpAnswer, HttpFailure
 from clarion.channels.outcomes import (
     Treatment,
     VendorCode,

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from clarion.channels.answers import HttpFailure
 from clarion.channels.base import Accepted, Check, ConfigError, InvalidToken, PayloadError, SendOutcome
-from clarion.channels.http import HttpClient, HttpFailure
+from clarion.channels.http import HttpClient
 from clarion.channels.outcomes import Treatment, VendorCode, code_of, scrub, vendor_id_of
 from clarion.channels.tokens import AccessToken, TokenRefused
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from clarion.channels.answers import HttpAnswer, HttpFailure
 from clarion.channels.base import (
     Accepted,
     Check,
@@ -28,7 +29,7 @@ from clarion.channels.base import (
     VendorCopy,
 )
 from clarion.channels.batching import chunked
-from clarion.channels.http import HttpAnswer, HttpClient, HttpFailure
+from clarion.channels.http import HttpClient
 from clarion.channels.message import PushContent
 from clarion.channels.outcomes import (
     Treatment,

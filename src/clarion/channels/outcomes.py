@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from clarion.channels.answers import HttpAnswer, HttpFailure
 from clarion.channels.base import (
     Accepted,
     Check,
@@ -27,7 +28,6 @@ from clarion.channels.base import (
     SendOutcome,
     Unknown,
 )
-from clarion.channels.http import HttpAnswer, HttpFailure
 from clarion.clock import Clock
 
 VENDOR_ZONE = ZoneInfo("Asia/Shanghai")

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from clarion.channels.answers import HttpAnswer
 from clarion.channels.base import Check, ConfigError, Retry, SendOutcome, Unknown
 from clarion.channels.files import ChannelFile
-from clarion.channels.http import HttpAnswer
 from clarion.channels.outcomes import scrub
 from clarion.http2.exchange import Answer, Fate
 from clarion.http2.headers import Header, HeaderSet

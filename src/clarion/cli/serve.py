@@ -12,7 +12,6 @@ import structlog
 import typer
 import uvloop
 
-from clarion.app import Server
 from clarion.cli.context import Config, DataDir, Json, fail, out, print_json, settings_of
 from clarion.foundation import open_foundation
 from clarion.observability.logs import LineWriter, configure_logs
@@ -78,6 +77,8 @@ async def _serve(settings: Settings, request_log: LineWriter, *, as_json: bool) 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    from clarion.app import Server  # half of all that other commands need not load
+
     server = Server(await open_foundation(settings), request_log)
     try:
         await server.start()

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clarion.channels.answers import HttpAnswer, HttpFailure
 from clarion.channels.base import (
     Accepted,
     ConfigError,
@@ -19,7 +20,7 @@ from clarion.channels.base import (
     SendOutcome,
     Unknown,
 )
-from clarion.channels.http import MAX_ANSWER, HttpAnswer, HttpFailure
+from clarion.channels.http import MAX_ANSWER
 from clarion.channels.multicast import Multicast
 from clarion.clock import ManualClock
 from tests.channels.host import envelope

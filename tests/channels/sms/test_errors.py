@@ -7,8 +7,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clarion.channels.answers import HttpAnswer
 from clarion.channels.base import Accepted
-from clarion.channels.http import HttpAnswer
 from clarion.channels.sms.errors import CODES, FAMILIES, judged
 from clarion.clock import ManualClock
 

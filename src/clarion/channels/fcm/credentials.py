@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from clarion.channels.answers import HttpAnswer, HttpFailure
 from clarion.channels.fcm.settings import ServiceAccount
-from clarion.channels.http import HttpAnswer, HttpClient, HttpFailure
+from clarion.channels.http import HttpClient
 from clarion.channels.outcomes import scrub
 from clarion.channels.tokens import AccessToken, TokenRefused
 from clarion.clock import Clock

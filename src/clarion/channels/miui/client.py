@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from clarion.channels.addressing import Addressed, addressed, blamed_on_message, blames_some
+from clarion.channels.answers import HttpAnswer, HttpFailure
 from clarion.channels.base import (
     Accepted,
     Check,
@@ -22,7 +23,7 @@ from clarion.channels.base import (
     VendorCopy,
 )
 from clarion.channels.batching import Underway, bounded, chunked, grouped, packed, told_apart
-from clarion.channels.http import HttpAnswer, HttpClient, HttpFailure
+from clarion.channels.http import HttpClient
 from clarion.channels.miui.errors import CODES, DAY_QUOTA, NO_CHANNEL, OF_A_KIND, OF_THE_MESSAGE, TAKEN, row_of
 from clarion.channels.miui.payload import Message, Renderer
 from clarion.channels.miui.settings import BASE_URL, MiuiSettings

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from uuid import uuid4
 
+from clarion.channels.answers import HttpAnswer, HttpFailure
 from clarion.channels.base import (
     Accepted,
     Check,
@@ -24,7 +25,7 @@ from clarion.channels.base import (
     VendorCopy,
 )
 from clarion.channels.batching import Underway, bounded, chunked, grouped
-from clarion.channels.http import HttpAnswer, HttpClient, HttpFailure
+from clarion.channels.http import HttpClient
 from clarion.channels.outcomes import VENDOR_ZONE, check_of
 from clarion.channels.sms.errors import DENIED, OF_A_NUMBER, OF_A_SIGNATURE, OF_PARAMS, TAKEN, judged, said
 from clarion.channels.sms.lookup import days_of, lists, question

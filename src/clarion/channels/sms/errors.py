@@ -9,8 +9,8 @@ import re
 from datetime import datetime, time
 from typing import Any
 
+from clarion.channels.answers import HttpAnswer, HttpFailure
 from clarion.channels.base import Accepted, RateLimited, SendOutcome, Unknown
-from clarion.channels.http import HttpAnswer, HttpFailure
 from clarion.channels.outcomes import (
     UNLISTED,
     VENDOR_ZONE,
