@@ -35,7 +35,7 @@ $(DEV_STAMP): requirements/dev.txt $(RUNTIME_STAMP)
 install: $(RUNTIME_STAMP) ## Install the program into .venv
 	@echo "Ready: $(BIN)/clarion --help"
 
-demo: $(DEV_STAMP) ## Install, then show two official SDKs pushing to three devices
+demo: $(DEV_STAMP) ## Install, then show official SDKs pushing over the link and every vendor channel
 	@$(BIN)/python -m tools.demo
 
 serve: $(RUNTIME_STAMP) ## Run the server on ./clarion-data (SERVE_ARGS="--port 9000")

@@ -1,6 +1,7 @@
-"""`make demo`: unmodified official SDKs push through a Clarion server to three device connections.
+"""`make demo`: unmodified official SDKs push through a Clarion server, over the link and every vendor channel.
 
-Starts a real server on a temporary data directory, and ends it. Exit code 0 only if every message arrived.
+Starts a real server and the vendors' simulators on a temporary folder, and ends them. Exit code 0 only if every
+message arrived.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from clarion.foundation import open_foundation
 from clarion.link.client import LinkClient
 from clarion.link.protocol import Push
+from clarion.settings import load_settings
+from tools.demo_channels import CAMPAIGN, Channels, Vendors
 
 CLARION = Path(sys.executable).with_name("clarion")
 APP, WORKSPACE = "ONEX570DA89211721", "default"
@@ -68,6 +72,7 @@ class Demo:
         self._log = (data_dir / "server.log").open("w")
         self._messages: list[Message] = []
         self._addresses: dict[str, str] = {}
+        self._heard = 0  # devices on the link that got the broadcast
 
     def clarion(self, *arguments: str) -> Any:
         """Run a command of the program; its JSON."""
@@ -123,8 +128,10 @@ class Demo:
     async def _read(self, device: Device, client: LinkClient) -> None:
         async for event in client:
             if isinstance(event, Push):
-                message = next(m for m in self._messages if m.key == event.msg_key)
-                message.arrived_at = time.monotonic()
+                for message in self._messages:
+                    if message.key == event.msg_key:
+                        message.arrived_at = time.monotonic()
+                self._heard += event.msg_key == CAMPAIGN
                 self.say(f"[green]{device.name} received[/green] {event.title!r} ({event.content})")
 
     async def push(self, message: Message) -> None:
@@ -186,11 +193,28 @@ class Demo:
         self.say("watch bound to user bob")
 
         arrived = await self.all_arrived()
-        for device in (phone, tablet, watch):
-            await self.disconnect(device)
         targets = {"d-1": phone.token, "d-2": phone.token, "d-3": "alice", "d-4": "bob"}
         agreed = await asyncio.to_thread(self.table, targets)
-        return arrived and agreed
+        reached = await self.channels(sdks)
+        for device in (phone, tablet, watch):
+            await self.disconnect(device)
+        return arrived and agreed and reached
+
+    async def channels(self, sdks: Sdks) -> bool:
+        """The second act: every vendor channel, and a broadcast over all of them."""
+        console.print("\n[bold]Every vendor channel[/bold]: the simulators stand in for the vendors\n")
+        vendors = await asyncio.to_thread(Vendors, CLARION, self._data_dir)
+        try:
+            foundation = await open_foundation(load_settings({"data_dir": str(self._data_dir / "data")}))
+            act = Channels(self.clarion, vendors, sdks.call, self.say, console, foundation)
+            await act.set_up()
+            pushed = await act.one_push_each()
+            bound = 2  # the tablet and the watch
+            announced = await act.broadcast(bound)
+            await foundation.database.close()
+            return pushed and announced and self._heard == bound
+        finally:
+            await asyncio.to_thread(vendors.stop)
 
 
 class Sdks:
@@ -206,6 +230,17 @@ class Sdks:
         self._tea = Client(
             Config(access_key_id=key_id, access_key_secret=secret, endpoint=endpoint, protocol="HTTP")
         )
+
+    def call(self, action: str, fields: dict[str, Any]) -> Any:
+        """An action of version 2020-10-28; its Data, if it has one."""
+        from alibabacloud_mpaas20201028 import models
+
+        request = getattr(models, "".join(part.title() for part in action.split("_")) + "Request")
+        body = getattr(self._tea, action)(request(app_id=APP, workspace_id=WORKSPACE, **fields)).body
+        code = getattr(body, "result_code", None) or body.code
+        if code not in ("OK", "100"):
+            raise SystemExit(f"{action} was answered {code}")
+        return getattr(getattr(body, "push_result", None), "data", None)
 
     def core(self, delivery_type: int, target: str, key: str) -> str:
         """PushSimple of version 2019-08-21; the result code."""
