@@ -38,10 +38,7 @@ _FORGET = Query(
 )
 
 
-_Parts = tuple[str, str, str]  # of a word
-
-
-class Word(NamedTuple):
+class Word(msgspec.Struct, frozen=True, gc=False):
     """What was said of a device.
 
     Attributes:
@@ -104,12 +101,12 @@ def packed(words: Iterable[tuple[int, Word]], taken: str) -> bytes:
         words: place in the page, and what was said.
         taken: label of the outcome whose codes are ids of messages.
     """
-    groups: dict[_Parts, list[int]] = {}
+    groups: dict[Word, list[int]] = {}
     for place, word in words:
         groups.setdefault(word, []).append(place)
-    if sum(outcome == taken for outcome, _, _ in groups) > _MOST_IDS:
+    if sum(word.outcome == taken for word in groups) > _MOST_IDS:
         groups = _without_ids(groups, taken)
-    return _encode([_Group(*word, _packed(places)) for word, places in groups.items()])
+    return _encode([_Group(word.outcome, word.code, word.text, _packed(places)) for word, places in groups.items()])
 
 
 def word_of(outcomes: bytes, place: int) -> Word | None:
@@ -151,10 +148,11 @@ async def forget_sends(transaction: Transaction, task: int) -> int:
     return await transaction.execute(_FORGET, task=task)
 
 
-def _without_ids(groups: Mapping[_Parts, list[int]], taken: str) -> dict[_Parts, list[int]]:
-    merged: dict[_Parts, list[int]] = {}
-    for (outcome, code, text), places in groups.items():
-        merged.setdefault((outcome, "" if outcome == taken else code, text), []).extend(places)
+def _without_ids(groups: Mapping[Word, list[int]], taken: str) -> dict[Word, list[int]]:
+    merged: dict[Word, list[int]] = {}
+    for word, places in groups.items():
+        plain = Word(taken, "", word.text) if word.outcome == taken else word
+        merged.setdefault(plain, []).extend(places)
     return merged
 
 

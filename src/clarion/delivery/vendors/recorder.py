@@ -184,8 +184,8 @@ class Recorder:
             await hasten(transaction, [message for _, message in rows], batch.now)
 
     async def _end_activities(self, transaction: Transaction, batch: Batch) -> None:
-        for waiting, _, verdict in batch.judged:
-            envelope = waiting.envelope
+        for each in batch.judged:
+            envelope, verdict = each.waiting.envelope, each.verdict
             if verdict.drop_token and envelope.content.activity is not None:
                 before = batch.now + 1 if verdict.since is None else verdict.since
                 hop = self._ids.next()

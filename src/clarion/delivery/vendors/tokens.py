@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
 from sqlalchemy import bindparam, select, update
 
 from clarion.delivery.vendors.wording import Judged
@@ -46,7 +47,7 @@ async def drop_tokens(transaction: Transaction, judged: Sequence[Judged], now: i
         if key not in known:
             known[key] = await _is_kept(transaction, *key)
         if known[key]:
-            said[place] = each._replace(verdict=each.verdict._replace(drop_token=False))
+            said[place] = replace(each, verdict=each.verdict._replace(drop_token=False))
     return said
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+
+import msgspec
 
 from clarion.channels.base import (
     Accepted,
@@ -40,7 +41,7 @@ _REPEAT = "It is sent again, and may come twice."
 _CUT_OFF = "The server stopped during an earlier attempt, so it may have come twice."
 
 
-class Judged(NamedTuple):
+class Judged(msgspec.Struct, frozen=True, gc=False):
     """A delivery with its outcome and what follows from it."""
 
     waiting: Waiting
@@ -48,7 +49,7 @@ class Judged(NamedTuple):
     verdict: Verdict
 
 
-class Wording(NamedTuple):
+class Wording(msgspec.Struct, frozen=True, gc=False):
     """The outcome's name, the vendor's code (of a message that was taken, its id there), and a detail."""
 
     outcome: Outcome
@@ -58,7 +59,7 @@ class Wording(NamedTuple):
 
 def wording(judged: Judged) -> Wording:
     """What is said of a delivery."""
-    waiting, outcome, verdict = judged
+    waiting, outcome, verdict = judged.waiting, judged.outcome, judged.verdict
     if type(outcome) is Accepted and not outcome.notes and not waiting.cut_off:
         return Wording(Outcome.TAKEN, outcome.vendor_id, "")  # what is said most often
     if isinstance(outcome, Accepted):
