@@ -7,7 +7,9 @@ activity has no link: what is for it waits for its one channel.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+import msgspec
 
 from clarion.channels.registry import Channel
 
@@ -22,7 +24,7 @@ class Routes(Protocol):
         ...
 
 
-class Reachable(NamedTuple):
+class Reachable(msgspec.Struct, frozen=True, gc=False):
     """A device and how it can be reached.
 
     Attributes:

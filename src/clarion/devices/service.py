@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from clarion import ids
 from clarion.channels.registry import BY_LABEL as CHANNELS
@@ -287,7 +288,7 @@ class DeviceService:
         if report.vendor is not None:
             channel, address = report.vendor.channel.label, report.vendor.token
             await transaction.execute(SET_VENDOR, id=device.device, way=channel, address=address, at=now)
-            device = device._replace(channel=channel, vendor_token=address)
+            device = replace(device, channel=channel, vendor_token=address)
         await self._admit(transaction, app, device, found.standing, now)
         return device.device
 
