@@ -6,7 +6,7 @@ every token. Tokens that were forgotten for it come back only when each app is s
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 
 from clarion.channels.base import Accepted, InvalidToken, SendOutcome
@@ -14,14 +14,8 @@ from clarion.channels.base import Accepted, InvalidToken, SendOutcome
 
 def counted(outcomes: Iterable[SendOutcome]) -> tuple[int, int]:
     """How many tokens were refused, and of how many a vendor said whether they are good."""
-    invalid = total = 0
-    for outcome in outcomes:
-        if isinstance(outcome, InvalidToken):
-            invalid += 1
-            total += 1
-        elif isinstance(outcome, Accepted):
-            total += 1
-    return invalid, total
+    kinds = Counter(map(type, outcomes))
+    return kinds[InvalidToken], kinds[InvalidToken] + kinds[Accepted]
 
 
 class Guard:

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from clarion.channels.base import (
+    Accepted,
     ConfigError,
     Envelope,
     RateLimited,
@@ -309,8 +310,12 @@ class Line:
             self.in_flight -= len(batch)
 
     def _judge(self, outcomes: Sequence[SendOutcome]) -> None:
+        kinds = Counter(map(type, outcomes))
+        self.tally.update(kinds)
+        if kinds[Accepted] == len(outcomes):
+            self.breaker.succeeded()
+            return
         now = self._clock.monotonic()
-        self.tally.update(map(type, outcomes))
         limited = [each for each in outcomes if isinstance(each, RateLimited) and each.whole]
         if limited:
             self.hold(max(limited, key=lambda each: each.until))
