@@ -45,6 +45,7 @@ from clarion.delivery.vendors import (
     quota,
     reclaim,
     recorder,
+    release,
     tokens,
 )
 from clarion.devices import activities as live_activities
@@ -110,6 +111,7 @@ def _queries() -> Iterator[tuple[str, Query]]:
         recorder,
         quota,
         reclaim,
+        release,
         arrivals,
         broadcast_recalls,
         devices,

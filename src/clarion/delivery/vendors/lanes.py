@@ -72,6 +72,13 @@ class Lanes(Generic[T]):
             taken += 1
         return taken
 
+    def clear(self) -> list[T]:
+        """Take all items, of all lanes."""
+        items = [item for queue in self._lanes for item in queue]
+        for queue in self._lanes:
+            queue.clear()
+        return items
+
     def take(self, most: int) -> list[T]:
         """Take up to `most` items of one lane."""
         filled = [queue for queue in self._lanes if queue]

@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 _TROUBLES = (Retry, Unknown, ConfigError)
 _RECHECK_SECONDS = 1.0
 _LONGEST_RETRY_AFTER = 300.0
+_RECORD_SECONDS = 5.0
 LASTING = 60.0
 """A pause that is longer than this (s) is worth remembering over a restart."""
 
@@ -96,6 +97,18 @@ class Waiting(msgspec.Struct, frozen=True, gc=False):
     cut_off: bool = False
 
 
+class Unsent(NamedTuple):
+    """What a line that was closed leaves to others.
+
+    Attributes:
+        waiting: what it did not send, and what nobody else has leased.
+        doubtful: numbers of parts some of whose devices were sent it, which could not be recorded.
+    """
+
+    waiting: Sequence[Waiting]
+    doubtful: frozenset[int]
+
+
 Record = Callable[[Sequence[Waiting], Sequence[SendOutcome]], Awaitable[None]]
 """Makes outcomes durable; one for each envelope."""
 
@@ -150,7 +163,8 @@ class Line:
         self._clock = clock
         self._lanes: Lanes[Waiting] = Lanes(self._limits.waiting)
         self._news = asyncio.Event()
-        self._sending: set[asyncio.Task[None]] = set()
+        self._sending: dict[asyncio.Task[bool], list[Waiting]] = {}
+        self._doubtful: set[int] = set()
         self._running: asyncio.Task[None] | None = None
 
     @property
@@ -202,8 +216,8 @@ class Line:
         """Ask the vendor to take messages back."""
         return await self._vendor.recall(copies)
 
-    async def close(self, seconds: float) -> None:
-        """Send no more, and wait for what is under way."""
+    async def close(self, seconds: float) -> Unsent:
+        """Send no more, and wait for what is under way; what it did not send."""
         if self._running is not None:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
@@ -211,6 +225,12 @@ class Line:
         if self._sending:
             await asyncio.wait(self._sending, timeout=seconds)
         await self._vendor.close()
+        if self._sending:
+            # What the channel gave up has an outcome now: it may have been carried out.
+            await asyncio.wait(self._sending, timeout=_RECORD_SECONDS)
+        for batch in self._sending.values():
+            self._doubtful.update(_parts_of(batch))
+        return Unsent(self._still_leased(self._lanes.clear()), frozenset(self._doubtful))
 
     async def _run(self) -> None:
         while True:
@@ -240,7 +260,7 @@ class Line:
             self._day.spend(len(batch), day)
             self.in_flight += len(batch)
             task = asyncio.get_running_loop().create_task(self._send(batch, day))
-            self._sending.add(task)
+            self._sending[task] = batch
             task.add_done_callback(self._sent)
 
     @property
@@ -249,8 +269,10 @@ class Line:
         urgent = self._lanes.urgent is not Lane.BROADCAST
         return self._limits.window if urgent else max(1, self._limits.window - self._limits.reserved)
 
-    def _sent(self, task: asyncio.Task[None]) -> None:
-        self._sending.discard(task)
+    def _sent(self, task: asyncio.Task[bool]) -> None:
+        batch = self._sending.pop(task)
+        if task.cancelled() or not task.result():
+            self._doubtful.update(_parts_of(batch))
         self._news.set()
 
     def _ask_for_more(self) -> None:
@@ -291,7 +313,8 @@ class Line:
         until = self._clock.now_ms() + int(self._limits.margin * 1000)
         return [each for each in batch if each.leased_until > until]
 
-    async def _send(self, batch: list[Waiting], day: int) -> None:
+    async def _send(self, batch: list[Waiting], day: int) -> bool:
+        """Send a batch; whether what became of it is recorded."""
         try:
             outcomes: Sequence[SendOutcome]
             try:
@@ -300,14 +323,27 @@ class Line:
                 # A channel must not raise; whatever it was about to say, the messages may have been sent.
                 log.exception("channel_failed", line=self._name)
                 outcomes = [Unknown(text="the channel failed; the log says why")] * len(batch)
+            except asyncio.CancelledError:
+                if self._is_cancelled():
+                    raise
+                outcomes = [Unknown(text="the channel was closed before the vendor answered")] * len(batch)
             self._judge(outcomes)
             self._day.spend(taken(outcomes) - len(batch), day)
             await self._record(batch, outcomes)
         except Exception:
             # What was sent is not recorded: its leases end, and it is sent again.
             log.exception("outcomes_not_recorded", line=self._name, count=len(batch))
+            return False
+        else:
+            return True
         finally:
             self.in_flight -= len(batch)
+
+    @staticmethod
+    def _is_cancelled() -> bool:
+        """Whether this task itself is to end, and not one of the channel's own that it waited for."""
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
 
     def _judge(self, outcomes: Sequence[SendOutcome]) -> None:
         kinds = Counter(map(type, outcomes))
@@ -331,6 +367,10 @@ class Line:
                 log.warning("line_stopped", line=self._name, reason=self.breaker.reason)
         else:
             self.breaker.succeeded()
+
+
+def _parts_of(batch: Iterable[Waiting]) -> set[int]:
+    return {each.part.part for each in batch if each.part is not None}
 
 
 def _is_trouble(outcome: SendOutcome) -> TypeGuard[Retry | Unknown | ConfigError]:

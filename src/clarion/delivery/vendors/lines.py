@@ -35,6 +35,7 @@ from clarion.delivery.vendors.pacing import DayLimit
 from clarion.delivery.vendors.part_recorder import PartBatch, PartRecorder
 from clarion.delivery.vendors.quota import vendor_day
 from clarion.delivery.vendors.recorder import Batch, Recorder
+from clarion.delivery.vendors.release import release, releases
 from clarion.delivery.vendors.verdicts import TAKEN, Case, Policy, verdict
 from clarion.delivery.vendors.watch import Watch
 from clarion.delivery.vendors.wording import Judged
@@ -197,13 +198,24 @@ class Lines:
         for task in self._opening.values():
             task.cancel()
         lines, self._lines = self._lines, {}
-        await asyncio.gather(*self._closing, *(line.close(seconds) for line in lines.values()))
+        await asyncio.gather(*self._closing, *(self._close_line(line, seconds) for line in lines.values()))
+
+    async def _close_line(self, line: Line, seconds: float) -> None:
+        """Close a line, and let whoever comes next send at once what it did not."""
+        given_back = [
+            self._writer.submit(release, each) for each in releases(self.owner, await line.close(seconds))
+        ]
+        try:
+            await asyncio.gather(*given_back)
+        except StoreUnavailable as error:
+            log.warning("leases_not_given_back", error=str(error))  # they end by themselves
 
     async def _renew(self) -> None:
         """Close lines whose settings have changed."""
         for name in [name for name in self._lines if self._source.revision_of(name) != self._revisions.get(name)]:
-            # What it holds is still leased, and comes back when the lease ends.
-            closing = asyncio.get_running_loop().create_task(self._lines.pop(name).close(_CLOSE_SECONDS))
+            closing = asyncio.get_running_loop().create_task(
+                self._close_line(self._lines.pop(name), _CLOSE_SECONDS)
+            )
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
         configured = frozenset(self._source.configured())
