@@ -18,6 +18,9 @@ from clarion.store.group import GroupWriter
 POLL_SECONDS = 2.0
 """How long a part that a crash or a pause left may go unnoticed once it is due."""
 
+STEP = 2_000
+"""Most devices that are leased in one transaction, so that single pushes need not wait long for theirs."""
+
 _GONE = InvalidToken(text="The device's vendor token was forgotten before it was sent.")
 
 
@@ -82,9 +85,8 @@ class Feeder:
         """Fetch parts as long as there are some and the line has room; it says itself when it has room again."""
         more = True
         while more and not line.rests and line.wants:
-            asked = PartClaim(
-                name.app, name.channel, line.room(Lane.BROADCAST), self._lines.owner, self._clock.now_ms()
-            )
+            room = min(line.room(Lane.BROADCAST), STEP)
+            asked = PartClaim(name.app, name.channel, room, self._lines.owner, self._clock.now_ms())
             claimed = await self._writer.submit(self._claims.claim, asked)
             more = claimed.more
             line.offer(Lane.BROADCAST, claimed.waiting)
