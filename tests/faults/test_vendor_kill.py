@@ -19,6 +19,7 @@ import pytest
 from clarion.delivery.states import MessageStatus
 from clarion.simulators.faults import Fault, FaultKind
 from tests.faults.accounts import (
+    AGAIN,
     IN_FLIGHT,
     SINGLES_IN_FLIGHT,
     TWICE,
@@ -154,7 +155,38 @@ async def test_sigterm_during_a_broadcast_through_vendors(data_dir: Path, tmp_pa
     assert sent == Counter(phone.address for phone in phones)
     assert ledger.parts() == 0
     standings = ledger.standings()
-    assert [it for it in phones if not standings[it.number].taken] == []
+    assert [it for it in phones if not standings[it.number].taken or standings[it.number].told_twice] == []
+
+
+async def test_sigterm_while_vendors_are_silent(data_dir: Path, tmp_path: Path) -> None:
+    tenants, ledger = make_tenants(data_dir), Ledger(data_dir)
+    with Simulators(tmp_path / "simulated", "fcm", "hms") as vendors:
+        files = {label: vendors.file(label) for label in vendors.labels}
+        phones = await asyncio.to_thread(prepare, data_dir, files, {"fcm": 200, "hms": 300})
+        await vendors.strike(*(Fault(channel=label, kind=FaultKind.STALL, path="send") for label in vendors.labels))
+        with ServerProcess(data_dir, drain_seconds=1) as server:
+            back_end = BackEnd(server, tenants)
+            singles = [next(phone for phone in phones if phone.channel == label) for label in vendors.labels]
+            for phone in singles:
+                await back_end.push(phone.token, phone.token)
+            await back_end.announce("android")
+
+            async def all_sent() -> bool:
+                return taken(await vendors.journal()).total() == len(phones) + len(singles)
+
+            await until(all_sent)
+            assert await asyncio.to_thread(server.terminate) == 0
+            await vendors.heal()
+            await asyncio.to_thread(server.start)
+            await until(lambda: _all_taken(ledger))
+            assert await asyncio.to_thread(server.terminate) == 0
+        sent = taken(await vendors.journal())
+    assert ledger.parts() == 0
+    assert sent == Counter(phone.address for phone in [*phones, *singles, *singles])
+    assert {tuple(outcome for outcome, _ in it.said) for it in ledger.standings().values()} == {("fate_unknown",)}
+    said = ledger.said()
+    assert [[outcome for outcome, _ in said[it.token]] for it in singles] == [["fate_unknown", "taken"]] * 2
+    assert all(AGAIN in said[phone.token][0][1] for phone in singles)
 
 
 async def test_sigkill_loses_no_single_push_through_a_vendor(data_dir: Path, tmp_path: Path) -> None:
