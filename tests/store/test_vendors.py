@@ -209,6 +209,24 @@ class TestOutcomes:
         await _settled(system)
         assert await system.status("bob") == FAILED
 
+    async def test_an_unknown_fate_after_sure_failures_is_sent_again_all_the_same(self, system: System) -> None:
+        vendor, token = await _pushed(system, Retry(code="503"))
+
+        async def later(answer: SendOutcome) -> None:
+            vendor.answer = lambda _: answer
+            system.clock.advance(60)
+            await system.lines.refill()
+            await _settled(system)
+
+        for answer in (Retry(code="503"), Retry(code="503"), Unknown(), Retry(code="503"), Unknown(), Unknown()):
+            await later(answer)
+        trace = await system.trace(token)
+        assert (trace.status, len(vendor.sent)) == (FAILED, 7)
+        assert ["may come twice" in hop.cause for hop in trace.hops[1:]] == [
+            *(False, False, False, True, False, True),
+            False,
+        ]
+
 
 class TestCrashes:
     async def test_what_was_never_sent_is_sent_by_the_next_process(self, system: System) -> None:

@@ -232,6 +232,7 @@ deliveries = Table(
     text_column("owner", null=True),
     number("epoch"),
     number("leased_until"),
+    Column("repeats", SmallInteger, nullable=False, server_default="0"),
     Index(
         "deliveries_due",
         "app",
@@ -245,7 +246,8 @@ deliveries = Table(
 """What is still owed: one row a (device, message), deleted in the transaction that records its outcome.
 
 `owner`, `epoch`, `leased_until`: the worker that holds the row, fenced by its epoch; the own link needs no lease,
-because the device's connection is the worker.
+because the device's connection is the worker. `repeats`: how often it was sent again although its vendor may have
+had it.
 """
 
 hops = Table(

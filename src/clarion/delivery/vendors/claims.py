@@ -64,6 +64,7 @@ _ENVELOPES = Query(
             deliveries.c.device,
             deliveries.c.message,
             deliveries.c.attempts,
+            deliveries.c.repeats,
             _ADDRESS,
             messages.c.msg_key,
             messages.c.task,
@@ -204,13 +205,14 @@ async def _claim(transaction: Transaction, asked: Claim) -> list[Waiting]:
     found = []
     lost = set(pairs)
     for row in await transaction.fetch(_ENVELOPES, pairs=pairs, now=asked.now):
-        device, message, attempts, token, msg_key, task, expires_at, kind, stored = row
+        device, message, attempts, repeats, token, msg_key, task, expires_at, kind, stored = row
         stored = bytes(stored)
         content = contents.get(stored)
         if content is None:
             content = contents[stored] = decode_content(stored)
         envelope = Envelope(message, device, token, msg_key, task, expires_at, content, attempts + 1)
-        found.append(Waiting(envelope, LANE_OF[PushKind(kind)], until, None, (device, message) in cut_off))
+        again = (device, message) in cut_off
+        found.append(Waiting(envelope, LANE_OF[PushKind(kind)], until, None, again, repeats))
         lost.discard((device, message))
     if lost:
         # The device's token was forgotten meanwhile, or it expired, which the sweep will notice.

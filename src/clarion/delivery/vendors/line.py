@@ -88,6 +88,7 @@ class Waiting(msgspec.Struct, frozen=True, gc=False):
         leased_until: until when this process has its row, ms.
         part: of a broadcast.
         cut_off: whether a process had it before that ended without a word.
+        repeats: how often it was sent again although the vendor may have had it.
     """
 
     envelope: Envelope
@@ -95,6 +96,7 @@ class Waiting(msgspec.Struct, frozen=True, gc=False):
     leased_until: int
     part: PartOf | None = None
     cut_off: bool = False
+    repeats: int = 0
 
 
 class Unsent(NamedTuple):

@@ -297,7 +297,7 @@ class Lines:
             if type(outcome) is Accepted:
                 judged.append(Judged(each, outcome, TAKEN))
                 continue
-            case = Case(each.envelope, each.lane, has_link, now, chance, keep_tokens)
+            case = Case(each.envelope, each.lane, has_link, now, chance, keep_tokens, each.repeats)
             judged.append(Judged(each, outcome, verdict(outcome, case, self._policy)))
         for device in await self._submit(name, judged, now):
             self._connections.wake(device)

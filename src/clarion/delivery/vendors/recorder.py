@@ -41,7 +41,13 @@ _SETTLE = Query(
 _POSTPONE = Query(
     lambda terms: (
         update(deliveries)
-        .values(attempts=deliveries.c.attempts + 1, next_at=bindparam("at"), owner=None, leased_until=0)
+        .values(
+            attempts=deliveries.c.attempts + 1,
+            repeats=deliveries.c.repeats + bindparam("more"),
+            next_at=bindparam("at"),
+            owner=None,
+            leased_until=0,
+        )
         .where(terms.pair_of(deliveries.c.device, deliveries.c.message, "pairs"), _OWN)
         .returning(deliveries.c.device, deliveries.c.message)
     ),
@@ -145,19 +151,20 @@ class Recorder:
 
     async def _record(self, transaction: Transaction, batch: Batch) -> Recorded:
         pairs: dict[Step, _Pairs] = defaultdict(list)
-        later: dict[int, _Pairs] = defaultdict(list)
+        later: dict[tuple[int, bool], _Pairs] = defaultdict(list)
         for each in batch.judged:
             pair = each.waiting.envelope.device, each.waiting.envelope.message
             if each.verdict.step is Step.AGAIN:
-                later[each.verdict.at].append(pair)
+                later[each.verdict.at, each.verdict.repeat].append(pair)
             else:
                 pairs[each.verdict.step].append(pair)
         own = set()
         for step in (Step.TAKEN, Step.ENDED):
             if pairs[step]:
                 own |= {tuple(row) for row in await transaction.fetch(_SETTLE, pairs=pairs[step], by=batch.owner)}
-        for at, some in sorted(later.items()):
-            own |= {tuple(row) for row in await transaction.fetch(_POSTPONE, pairs=some, by=batch.owner, at=at)}
+        for (at, repeat), some in sorted(later.items()):
+            rows = await transaction.fetch(_POSTPONE, pairs=some, by=batch.owner, at=at, more=int(repeat))
+            own |= {tuple(row) for row in rows}
         moved = pairs[Step.LINK] and await transaction.fetch(TO_LINK, pairs=pairs[Step.LINK], by=batch.owner)
         own |= {tuple(row) for row in moved}
         await self._mark(transaction, batch, own)

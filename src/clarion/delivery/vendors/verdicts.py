@@ -68,6 +68,7 @@ class Case(NamedTuple):
         now: time, ms.
         chance: 0 to 1, spreads pauses.
         keep_token: whether the device's vendor token is kept, whatever is said of it (`vendors.guard`).
+        repeats: how often it was sent again although the vendor may have had it.
     """
 
     envelope: Envelope
@@ -76,6 +77,7 @@ class Case(NamedTuple):
     now: int
     chance: float
     keep_token: bool = False
+    repeats: int = 0
 
 
 class Verdict(NamedTuple):
@@ -139,7 +141,7 @@ def _config(_: ConfigError, case: Case, policy: Policy) -> Verdict:
 
 
 def _unknown(_: Unknown, case: Case, policy: Policy) -> Verdict:
-    if case.lane is Lane.SINGLE and case.envelope.attempt <= policy.repeats:
+    if case.lane is Lane.SINGLE and case.repeats < policy.repeats:
         return _later(case, _pause(case, policy))._replace(repeat=True)
     return Verdict(Step.ENDED)
 

@@ -27,9 +27,11 @@ POLICY = Policy()
 AGAIN, LINK, ENDED, TAKEN = Step.AGAIN, Step.LINK, Step.ENDED, Step.TAKEN
 
 
-def case(*, link: bool = False, lane: Lane = Lane.SINGLE, attempt: int = 1, seconds: int = 3600) -> Case:
+def case(
+    *, link: bool = False, lane: Lane = Lane.SINGLE, attempt: int = 1, seconds: int = 3600, repeats: int = 0
+) -> Case:
     envelope = Envelope(1, 2, "token", "key", 3, NOW + seconds * 1000, PushContent("t", "c"), attempt)
-    return Case(envelope, lane, link, NOW, 1.0)
+    return Case(envelope, lane, link, NOW, 1.0, repeats=repeats)
 
 
 def at(seconds: float) -> int:
@@ -58,7 +60,9 @@ def at(seconds: float) -> int:
         (ConfigError(), {"link": True}, Verdict(LINK)),
         (ConfigError(), {}, Verdict(AGAIN, at(300))),
         (Unknown(), {}, Verdict(AGAIN, at(1), repeat=True)),
-        (Unknown(), {"attempt": 3}, Verdict(ENDED)),
+        (Unknown(), {"attempt": 3}, Verdict(AGAIN, at(4), repeat=True)),
+        (Unknown(), {"repeats": 1}, Verdict(AGAIN, at(1), repeat=True)),
+        (Unknown(), {"repeats": 2}, Verdict(ENDED)),
         (Unknown(), {"lane": Lane.MULTIPLE, "link": True}, Verdict(ENDED)),
         (Unknown(), {"lane": Lane.BROADCAST}, Verdict(ENDED)),
     ],
