@@ -121,10 +121,10 @@ async def _measure(server: BenchServer, connected: int, smaller: Sequence[tuple[
     quiet = await _broadcast(server, arrivals, "quiet", REGISTERED, connected)
     chance = random.Random(1)
     stage("PushSimple alone")
-    calm = await _pushes(server, chance, "calm", CALM_SECONDS)
+    calm = await timed_pushes(server, chance, "calm", CALM_SECONDS)
     stage("PushSimple during a broadcast")
     busy, _ = await asyncio.gather(
-        _pushes(server, chance, "busy", BUSY_SECONDS),
+        timed_pushes(server, chance, "busy", BUSY_SECONDS),
         _broadcast(server, arrivals, "busy", REGISTERED, connected),
     )
     for device in swarm:
@@ -132,7 +132,7 @@ async def _measure(server: BenchServer, connected: int, smaller: Sequence[tuple[
     return [
         *_figures([*accepted, quiet.accepted], quiet, connected, before),
         *_growth([*smaller, (REGISTERED, quiet)]),
-        *_latency(calm, busy),
+        *latency_figures(calm, busy),
     ]
 
 
@@ -212,7 +212,7 @@ async def _asked(server: BenchServer, request: bytes) -> bytes:
         connection.close()
 
 
-async def _pushes(server: BenchServer, chance: random.Random, name: str, seconds: int) -> list[float]:
+async def timed_pushes(server: BenchServer, chance: random.Random, name: str, seconds: int) -> list[float]:
     """Latencies of PushSimple at `RATE` for a while."""
     due, requests = time.perf_counter() + 0.5, []
     for index in range(RATE * seconds):
@@ -293,7 +293,8 @@ def _growth(runs: Sequence[tuple[int, _Broadcast]]) -> list[Figure]:
     ]  # fmt: skip
 
 
-def _latency(calm: Sequence[float], busy: Sequence[float]) -> list[Figure]:
+def latency_figures(calm: Sequence[float], busy: Sequence[float]) -> list[Figure]:
+    """What latencies of pushes alone and during a broadcast come to."""
     alone, meanwhile = (percentile(latencies, 0.99) * 1e3 for latencies in (calm, busy))
     return [
         Figure(

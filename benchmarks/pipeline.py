@@ -5,12 +5,14 @@ devices, each with a token of the vendor, are written into the database beforeha
 over TLS and HTTP/2 (`benchmarks/http2_responder.py`), one request each; then fewer through each vendor that takes
 lists of tokens (`benchmarks/batch_responder.py`, HTTP/1.1), for which the time of a million is worked out. The time
 ends when the figures of QueryPushAnalysisTaskDetail have every device as taken; then nothing may be owed any more,
-and the vendor must have been asked for each device once. CPU is that of all the server's threads.
+and the vendor must have been asked for each device once. CPU is that of all the server's threads. A second
+broadcast through APNs shows what one costs 100 PushSimple a second, to others, that are answered meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
 import sqlite3
 import sys
 import tempfile
@@ -28,7 +30,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from benchmarks.batch_responder import Report
-from benchmarks.broadcast import announce, counted, make_template
+from benchmarks.broadcast import announce, counted, latency_figures, make_template, timed_pushes
 from benchmarks.figures import BenchmarkFailed, Figure, number, run_script, stage
 from benchmarks.http2_sender import responding
 from benchmarks.server import APP_ID, CLIENT_CORE, HOST, WORKSPACE_ID, BenchServer, pinned, running_server
@@ -39,7 +41,8 @@ from clarion.store.database import Row, Transaction
 from clarion.store.queries import Insert
 from clarion.store.schema import devices
 
-MILLION, FEWER = 1_000_000, 100_000
+MILLION, FEWER = 1_000_000, 200_000
+CALM_SECONDS, BUSY_SECONDS = 5, 8
 _LIMIT, _STEP, _POLL, _PATIENCE = 120.0, 10_000, 0.05, 20.0
 _DAY_MS = 24 * 3600 * 1000
 _FLOOR_RSS, _AIM_RSS = 250, 200
@@ -191,19 +194,29 @@ async def deliver(server: BenchServer, audience: Audience, vendor: Vendor, count
     return Delivered(count, seconds, cpu, most, rss, after.others_since(before))
 
 
-async def through_apns(count: int) -> Delivered:
-    """A broadcast through APNs."""
+async def through_apns(count: int, seconds: int = 0) -> tuple[Delivered, list[Figure]]:
+    """A broadcast through APNs; and for so many seconds pushes to others during a second one."""
     with tempfile.TemporaryDirectory(prefix="clarion-bench-") as name:
         async with responding(Path(name)) as peer:
             addresses = {"baseUrl": f"https://{HOST}:{peer.port}", "caFile": peer.ca_file}
             audience = Audience(APNS, count, addresses)
             async with _serving(audience) as server:
                 delivered = await deliver(server, audience, APNS, count)
-            report = await peer.report()
-    # Each device is counted for an answer to a request of its own.
-    if report.requests != count:
-        raise BenchmarkFailed(f"{report.requests:,} requests for {count:,} devices")
-    return delivered
+                report = await peer.report()
+                # Each device is counted for an answer to a request of its own.
+                if report.requests != count:
+                    raise BenchmarkFailed(f"{report.requests:,} requests for {count:,} devices")
+                return delivered, await _meanwhile(server, seconds) if seconds else []
+
+
+async def _meanwhile(server: BenchServer, seconds: int) -> list[Figure]:
+    """What PushSimple takes, alone and during a broadcast."""
+    chance = random.Random(1)
+    stage("PushSimple alone")
+    calm = await timed_pushes(server, chance, "calm", CALM_SECONDS)
+    stage("PushSimple during a broadcast")
+    await announce(server, "meanwhile", 3600, APNS.delivery_type)
+    return latency_figures(calm, await timed_pushes(server, chance, "busy", seconds))
 
 
 async def through(vendor: Vendor, count: int) -> Delivered:
@@ -244,7 +257,7 @@ async def _serving(audience: Audience) -> AsyncIterator[BenchServer]:
         await asyncio.to_thread(running.__exit__, None, None, None)
 
 
-def _figures(apns: Delivered, batches: Mapping[Vendor, Delivered]) -> list[Figure]:
+def _figures(apns: Delivered, meanwhile: Sequence[Figure], batches: Mapping[Vendor, Delivered]) -> list[Figure]:
     grown = number((apns.rss - apns.before) / 2**20)
     return [
         Figure(
@@ -256,6 +269,7 @@ def _figures(apns: Delivered, batches: Mapping[Vendor, Delivered]) -> list[Figur
             name="resident memory, the most", value=apns.rss / 2**20, unit="MB", floor=_FLOOR_RSS, aim=_AIM_RSS,
             notes=f"{grown} MB more than before it",
         ),
+        *meanwhile,
         *(
             Figure(
                 name=f"a million devices through {vendor.channel.label}", value=done.seconds * MILLION / done.count,
@@ -269,8 +283,8 @@ def _figures(apns: Delivered, batches: Mapping[Vendor, Delivered]) -> list[Figur
 
 
 async def _measure() -> list[Figure]:
-    apns = await through_apns(MILLION)
-    return _figures(apns, {vendor: await through(vendor, FEWER) for vendor in BATCHES})
+    apns, meanwhile = await through_apns(MILLION, BUSY_SECONDS)
+    return _figures(apns, meanwhile, {vendor: await through(vendor, FEWER) for vendor in BATCHES})
 
 
 def measure() -> list[Figure]:

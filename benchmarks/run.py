@@ -38,6 +38,7 @@ BENCHMARKS: Mapping[str, str] = {
     "link_memory": "Memory of a connection",
     "link_fanout": "One message to many devices",
     "broadcast": "One message to a million devices",
+    "pipeline": "One message to a million devices through vendors",
     "analytics": "Questions about statistics",
     "http2_sender": "Notifications to a vendor over HTTP/2",
 }
