@@ -50,9 +50,9 @@ async def heard(client: LinkClient) -> LinkEvent:
     raise AssertionError("the client has stopped")
 
 
-async def call(connection: Connection, tenants: Tenants, action: str, **parameters: object) -> dict[str, Any]:
-    answer = await connection.post(form(sign(tenants.push, action, {**SCOPE, **parameters})))
-    return answer.json()
+async def call(server: ServerProcess, tenants: Tenants, action: str, **parameters: object) -> dict[str, Any]:
+    async with Connection(server.api) as connection:  # commands of the program between two calls take their time
+        return (await connection.post(form(sign(tenants.push, action, {**SCOPE, **parameters})))).json()
 
 
 async def traced(server: ServerProcess, identity: RegistrationAnswer, key: str, stage: str) -> list[str]:
@@ -70,12 +70,12 @@ async def traced(server: ServerProcess, identity: RegistrationAnswer, key: str, 
     return stages
 
 
-async def test_the_life_of_a_broadcast(server: ServerProcess, connection: Connection, tenants: Tenants) -> None:
+async def test_the_life_of_a_broadcast(server: ServerProcess, tenants: Tenants) -> None:
     here, offline, late = await register_many(server.api, tenants.app_secret, 3)
     text = {"DescInfo": "the sale", "Title": "Sale", "Content": "#what# for less"}
-    await call(connection, tenants, "CreateTemplate", TemplateName="autumn-sale", **text)
+    await call(server, tenants, "CreateTemplate", TemplateName="autumn-sale", **text)
     async with connected(server, here) as device:
-        answer = await call(connection, tenants, "PushBroadcast", Msgkey="sale-1", **BROADCAST)
+        answer = await call(server, tenants, "PushBroadcast", Msgkey="sale-1", **BROADCAST)
         task = answer["PushResult"]["Data"]
         push = await heard(device)
         assert isinstance(push, Push)
@@ -89,10 +89,10 @@ async def test_the_life_of_a_broadcast(server: ServerProcess, connection: Connec
             assert push.msg_key == "sale-1"
         assert await traced(server, offline, "sale-1", "acked") == ["accepted", "planned", "acked"]
 
-        again = await call(connection, tenants, "PushBroadcast", Msgkey="sale-1", **BROADCAST)
+        again = await call(server, tenants, "PushBroadcast", Msgkey="sale-1", **BROADCAST)
         assert again["PushResult"]["Data"] == task
 
-        revoked = await call(connection, tenants, "RevokePushTask", TaskId=task)
+        revoked = await call(server, tenants, "RevokePushTask", TaskId=task)
         assert "recall sent to 2 devices" in revoked["PushResult"]["ResultMsg"]
         recall = await heard(device)
         assert isinstance(recall, Revoke)
@@ -103,9 +103,9 @@ async def test_the_life_of_a_broadcast(server: ServerProcess, connection: Connec
         recall = await heard(other)
         assert isinstance(recall, Revoke)
     async with connected(server, late) as third:
-        answer = await call(connection, tenants, "PushBroadcast", Msgkey="sale-2", **BROADCAST)
+        answer = await call(server, tenants, "PushBroadcast", Msgkey="sale-2", **BROADCAST)
         push = await heard(third)
         assert isinstance(push, Push)
         assert push.msg_key == "sale-2", "the revoked one is for nobody any more"
     # The devices of other tests, on the same server, shall not get it.
-    await call(connection, tenants, "RevokePushTask", TaskId=answer["PushResult"]["Data"])
+    await call(server, tenants, "RevokePushTask", TaskId=answer["PushResult"]["Data"])

@@ -52,7 +52,7 @@ async def test_tokens_are_kept_when_all_are_refused(
         while (await traced(server, f"guarded-{PHONES - 1}", "key", 0))["hops"][-1]["outcome"] != "token_kept":
             pass
     done = await asyncio.to_thread(run_clarion, server.data_dir, "channel", "list", *APP, "--json")
-    (entry,) = json.loads(done.stdout)
+    (entry,) = [entry for entry in json.loads(done.stdout) if entry["channel"] == "hms"]
     (notice,) = entry["notices"]
     assert notice["kind"] == "tokens_kept"
     assert "sandbox and production" in notice["text"]

@@ -219,10 +219,10 @@ class TestTrace:
         clock.advance(60)
         assert await system.steps("unknown-token") == [ACCEPTED, ("planned", "no_device"), TOO_LATE]
 
-    @pytest.mark.parametrize("kind", [5, 6])
-    async def test_of_a_channel_that_is_not_there(self, system: System, kind: int) -> None:
+    @pytest.mark.parametrize(("kind", "outcome"), [(5, "no_channel"), (6, "no_activity")])
+    async def test_of_a_channel_that_is_not_there(self, system: System, kind: int, outcome: str) -> None:
         await system.push("activity", kind=kind)
-        assert await system.steps("activity") == [ACCEPTED, ("planned", "no_channel")]
+        assert await system.steps("activity") == [ACCEPTED, ("planned", outcome)]
 
     async def test_of_a_late_device(self, system: System, clock: ManualClock) -> None:
         await system.push("bob")
