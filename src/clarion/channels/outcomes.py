@@ -37,6 +37,7 @@ MAX_TEXT = 300
 _LONGEST_SAID = 8192
 _PAUSE = 1.0
 _CODE = re.compile(r"-?[0-9]{1,18}")
+_WRITTEN = (int, str)  # how vendors write codes
 _NAME = re.compile(r"[!-~]{1,256}")
 
 
@@ -171,7 +172,7 @@ def answered(answer: HttpAnswer, member: str) -> tuple[str, dict[str, Any]] | No
 
 def code_of(value: Any) -> str | None:
     """A vendor's code, which is a number or the text of one; None if it is neither, as what echoes a request is."""
-    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    text = str(value) if isinstance(value, _WRITTEN) and not isinstance(value, bool) else ""
     return text if _CODE.fullmatch(text) else None
 
 

@@ -125,7 +125,8 @@ class OppoChannel:
 
     async def _deliver(self, items: Sequence[_Item], outcomes: list[SendOutcome]) -> None:
         for item, outcome in zip(items, await told_apart(items, self._call, blames_some), strict=True):
-            final = self._pauses.noted(item.message.quota, _final(outcome, item))
+            plain = isinstance(outcome, Accepted) and not item.message.notes
+            final = outcome if plain else self._pauses.noted(item.message.quota, _final(outcome, item))
             item.settle(final, outcomes)
 
     async def _call(self, items: Sequence[_Item]) -> SendOutcome | list[SendOutcome]:
@@ -150,9 +151,9 @@ class OppoChannel:
     def _each(self, data: Any, tokens: Sequence[str]) -> list[SendOutcome]:
         """What the answer to a batch says of each of its tokens, in whatever order it does."""
         told = {
-            element.get("registrationId"): element
+            token: element
             for element in (data if isinstance(data, list) else ())
-            if isinstance(element, dict) and isinstance(element.get("registrationId"), str)
+            if isinstance(element, dict) and isinstance(token := element.get("registrationId"), str)
         }
         return [self._of(told.get(token)) for token in tokens]
 
