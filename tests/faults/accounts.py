@@ -268,9 +268,9 @@ class Ledger:
                     found[pages[task, page][place]].said.append((outcome, text))
         return found
 
-    def parts(self) -> int:
-        """Parts of broadcasts that are owed."""
-        return int(self.query("SELECT count(*) FROM broadcast_parts")[0][0])
+    def parts(self, channel: str = "%") -> int:
+        """Parts of broadcasts that are owed; those of one channel, or of all."""
+        return int(self.query("SELECT count(*) FROM broadcast_parts WHERE channel LIKE ?", channel)[0][0])
 
     def statuses(self) -> dict[str, int]:
         """Statuses of single messages by message key."""
