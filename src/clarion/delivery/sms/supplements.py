@@ -72,7 +72,7 @@ class Supplements:
         self._owner = owner
         self._watch = Watch(writer, clock)
         self._lines: dict[int, _Open] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Task[object]] = set()
         self._news = asyncio.Event()
         self._closed = False
 
