@@ -29,6 +29,7 @@ class Connection(asyncio.Protocol):
         core: its state.
         gone: done when the socket is closed.
         heard_at: loop time at which the peer was last heard.
+        pinged_at: loop time at which it was last asked for a sign of life.
         productive: whether the peer has answered anything.
         closed: why it ended; None while it is open.
     """
@@ -37,7 +38,7 @@ class Connection(asyncio.Protocol):
         self, on_completed: Callable[[list[Completed]], None], on_change: Callable[[Connection], None]
     ) -> None:
         self.core = Http2Core()
-        self.heard_at = 0.0
+        self.heard_at = self.pinged_at = 0.0
         self.productive = False
         self.closed: str | None = None
         self._loop = asyncio.get_running_loop()

@@ -51,7 +51,8 @@ class PoolLimits:
             count, as the oldest requests are always the first that the next connection gets.
         connect_timeout: for a connection to come about.
         request_timeout: from asking to the answer, with all waiting.
-        ping_after: silence after which a connection is asked for a sign of life.
+        ping_after: silence after which an unused connection is asked for a sign of life.
+        doubt_after: the same while answers are awaited: what a dead connection was sent is known the sooner.
         ping_timeout: for that sign to come.
         idle_timeout: unused connections are closed after this time.
         backoff: largest pause after connections that did not come about.
@@ -63,6 +64,7 @@ class PoolLimits:
     connect_timeout: float = 10.0
     request_timeout: float = 30.0
     ping_after: float = 30.0
+    doubt_after: float = 5.0
     ping_timeout: float = 10.0
     idle_timeout: float = 600.0
     backoff: float = 30.0
@@ -304,9 +306,11 @@ class Pool:
         silent = now - connection.heard_at
         if not core.active and silent > limits.idle_timeout:
             connection.leave()
-        elif silent > limits.ping_after + limits.ping_timeout and core.unanswered_pings:
-            connection.abort("the peer gives no sign of life")
-        elif silent > limits.ping_after and not core.unanswered_pings:
+        elif core.unanswered_pings:
+            if now - max(connection.pinged_at, connection.heard_at) > limits.ping_timeout:
+                connection.abort("the peer gives no sign of life")
+        elif silent > (limits.doubt_after if core.active else limits.ping_after):
+            connection.pinged_at = now
             core.ping()
             connection.flush_soon()
 
