@@ -136,18 +136,22 @@ class Broadcasts:
         """Write a page of each unfinished broadcast in turn, until all are finished.
 
         One at which another process is faster is left to that process, until it is looked for again. A pause after
-        each page is as long as the page took: half of the time is for pushes to single people, on any machine.
+        each page is as long as the work for it took: half of the time is for pushes to single people, on any
+        machine. Waiting for the commit is no work.
         """
         turns = deque(await self._planner.unfinished(_AT_ONCE))
         while turns:
             task, began = turns.popleft(), self._clock.monotonic()
-            step = await self._planner.take_step(task)
-            if step is not None:
+            step = await self._planner.next_step(task)
+            worked = self._clock.monotonic() - began
+            if step is not None and await self._planner.write(step):
                 self._due.add(step.app, step.vendors)
+                began = self._clock.monotonic()
                 await self._courier.hand_over(step)
+                worked += self._clock.monotonic() - began
                 if not step.ends:
                     turns.append(task)
-            await asyncio.sleep(min(self._clock.monotonic() - began, _LONGEST_PAUSE))
+            await asyncio.sleep(min(worked, _LONGEST_PAUSE))
             if self._news.is_set():
                 self._news.clear()
                 turns.extend(task for task in await self._planner.unfinished(_AT_ONCE) if task not in turns)

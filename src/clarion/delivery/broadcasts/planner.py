@@ -137,10 +137,16 @@ class Planner:
 
     async def take_step(self, task: int) -> Step | None:
         """Write the next page of a broadcast; None when there is none, or another process was faster."""
-        step = await self._database.read(lambda transaction: self._look_up(transaction, task))
-        if step is None or not await self._writer.submit(self._write, step):
-            return None
-        return step
+        step = await self.next_step(task)
+        return step if step is not None and await self.write(step) else None
+
+    async def next_step(self, task: int) -> Step | None:
+        """Look the next step of a broadcast up; None when there is none."""
+        return await self._database.read(lambda transaction: self._look_up(transaction, task))
+
+    async def write(self, step: Step) -> bool:
+        """Take a step; False when another process was faster, or the broadcast was revoked."""
+        return await self._writer.submit(self._write, step)
 
     async def _look_up(self, transaction: Transaction, task: int) -> Step | None:
         row = await transaction.fetch_one(_STANDS, task=task)
