@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from clarion.store.database import Database, Transaction
 from clarion.store.queries import Query
 from clarion.store.schema import devices, messages, nonces, tasks, templates
-from clarion.store.schema_vendors import activities
+from clarion.store.schema_vendors import activities, broadcast_parts
 
 _LARGEST = tuple(
     Query(select(func.max(column)))
@@ -18,6 +18,7 @@ _LARGEST = tuple(
         nonces.c.page,
         templates.c.template,
         activities.c.activity,
+        broadcast_parts.c.part,
     )
 )
 _ONE = Query(select(1))

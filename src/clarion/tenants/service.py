@@ -14,7 +14,14 @@ from clarion.store.database import Database, Row, Transaction
 from clarion.store.queries import Insert, Query
 from clarion.store.schema import access_keys, apps, catalog, channels, deliveries, devices, settings, templates
 from clarion.store.schema_campaigns import callbacks, fires, revocations, schedules
-from clarion.store.schema_vendors import activities, channel_days, channel_notices, phones, supplements
+from clarion.store.schema_vendors import (
+    activities,
+    broadcast_parts,
+    channel_days,
+    channel_notices,
+    phones,
+    supplements,
+)
 from clarion.tenants.calendar import DEFAULT_TIME_ZONE, time_zone
 from clarion.tenants.directory import app_context, key_context
 from clarion.tenants.model import MAX_RATE, AccessKey, App, Role
@@ -62,6 +69,7 @@ _DELETE_APP = tuple(
         revocations,
         callbacks,
         activities,
+        broadcast_parts,
         supplements,
         phones,
         devices,

@@ -125,10 +125,13 @@ class Broadcasts:
     async def keep_up(self) -> None:
         """Bring to connected devices what other processes did; wake those that wait; move their cursors."""
         await self._courier.catch_up(await self._log.refresh())
-        for start in range(0, len(late := self.joins.covered(self._courier.is_covered)), _STEP_JOINS):
+        late = self.joins.covered(self._courier.is_covered)
+        for start in range(0, len(late), _STEP_JOINS):
+            step = late[start : start + _STEP_JOINS]
             await asyncio.gather(
-                *(self._writer.submit(self.joins.readmit, device) for device in late[start : start + _STEP_JOINS])
+                *(self._writer.submit(self.joins.readmit, device) for device in {d for _, d in step})
             )
+            self.joins.settled(step)
         while await self._seen.flush():
             pass
 

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, select
 from clarion.delivery.broadcasts.log import OpenLog, Progress
 from clarion.delivery.broadcasts.model import BroadcastState, Entry
 from clarion.delivery.broadcasts.notes import Notes
-from clarion.delivery.broadcasts.places import PAGE_COLUMNS, page_of
+from clarion.delivery.broadcasts.places import PAGE_COLUMNS, is_to_recall, page_of
 from clarion.delivery.broadcasts.planner import LAST_DEVICE, Step
 from clarion.delivery.connections import Connections
 from clarion.delivery.series import Mark
@@ -118,9 +118,7 @@ class Courier:
                 await self._offer(entry.task, list(page_of(row).marked(Mark.ARRIVED)), recall=True)
         after = -1
         while joins := await self._read(_NEXT_JOINS, entry.task, after, _JOINS):
-            await self._offer(
-                entry.task, [device for device, marks in joins if not marks & Mark.RECALLED], recall=True
-            )
+            await self._offer(entry.task, [device for device, marks in joins if is_to_recall(marks)], recall=True)
             after = joins[-1][0]
 
     async def _pages(self, task: int, after: int) -> AsyncIterator[Sequence[Row]]:

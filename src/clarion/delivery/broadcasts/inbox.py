@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, select
 from clarion.delivery.broadcasts.log import OpenLog
 from clarion.delivery.broadcasts.model import BroadcastState, Entry, Standing
 from clarion.delivery.broadcasts.notes import Notes
-from clarion.delivery.broadcasts.places import place_of
+from clarion.delivery.broadcasts.places import SETTLED, is_to_recall, place_of
 from clarion.delivery.broadcasts.receipts import BroadcastReceipts
 from clarion.delivery.inbox import Ack, OwedFrame
 from clarion.delivery.series import Mark
@@ -120,8 +120,7 @@ class BroadcastInbox:
             return True
         if entry.revocation is not None:
             place = await place_of(transaction, entry.task, asking.device)
-            # What a vendor brought is recalled through that vendor.
-            return place is None or place.marks & (Mark.ARRIVED | Mark.RECALLED | Mark.VENDOR) != Mark.ARRIVED
+            return place is None or not is_to_recall(place.marks)
         if progress is None or progress[0] is BroadcastState.REVOKED:
             return None  # the log will know in a moment
         if progress[0] is BroadcastState.RUNNING and progress[1] < asking.device:
@@ -134,7 +133,7 @@ class BroadcastInbox:
 
 
 def _has_it(marks: Mark) -> bool | None:
-    if marks & (Mark.ARRIVED | Mark.TAKEN | Mark.ENDED):
+    if marks & SETTLED:
         return True
     # While a vendor tries, nothing is owed; it may come over to the own link yet.
     return None if Mark.VENDOR in marks else False

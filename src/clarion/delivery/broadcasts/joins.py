@@ -6,7 +6,7 @@ reached through a vendor gets a place and a part of its own in the transaction t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, select
@@ -107,16 +107,18 @@ class Joins:
         if entries:
             await self._join(transaction, newcomer, way, entries, now)
 
-    def covered(self, is_covered: Callable[[int, int], bool]) -> list[int]:
-        """Take the devices that are to be admitted once more (`readmit`).
+    def covered(self, is_covered: Callable[[int, int], bool]) -> list[tuple[int, int]]:
+        """The tasks and devices that are to be admitted once more (`readmit`); kept until they are.
 
         Args:
             is_covered: whether the pages of a task have passed a device.
         """
-        found = [pair for pair in list(self._early) if is_covered(*pair)]
-        for pair in found:
+        return [pair for pair in list(self._early) if is_covered(*pair)]
+
+    def settled(self, pairs: Iterable[tuple[int, int]]) -> None:
+        """Forget pairs of `covered`, which were admitted."""
+        for pair in pairs:
             self._early.pop(pair, None)
-        return sorted({device for _, device in found})
 
     async def readmit(self, transaction: Transaction, batch: Sequence[int]) -> list[None]:
         """Admit devices by their numbers; a handler for `GroupWriter.submit`."""
@@ -138,7 +140,8 @@ class Joins:
                 continue
             if state == BroadcastState.REVOKED or await place_of(transaction, task, device) is not None:
                 continue
-            await transaction.insert(INSERT_JOINS, [(task, device, int(Mark.VENDOR), route, now)])
+            if not await transaction.insert(INSERT_JOINS, [(task, device, int(Mark.VENDOR), route, now)]):
+                continue  # it has acknowledged it meanwhile
             part = NewPart(task, device, newcomer.app, way, [device])
             await insert_parts(transaction, [part], self._ids, now)
             series = broadcast_series(newcomer.device.platform, way)

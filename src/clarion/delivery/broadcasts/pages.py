@@ -19,8 +19,8 @@ PAGE_DEVICES = 1000
 
 _LATEST = 0xFFFF_FFFF
 _ON_LINK = int(Mark.ARRIVED | Mark.RECALLED | Mark.VENDOR)
-_AT_VENDOR = int(Mark.TAKEN | Mark.RECALLED | Mark.VENDOR)
-_TAKEN = int(Mark.TAKEN | Mark.VENDOR)
+_AT_VENDOR = int(Mark.RECALLED | Mark.VENDOR)
+_BROUGHT = int(Mark.TAKEN | Mark.ARRIVED)
 
 
 def pack_numbers(devices: Sequence[int]) -> bytes:
@@ -108,9 +108,9 @@ class Page:
         return (device for device, marks in zip(self.devices, self.marks, strict=True) if marks & _ON_LINK == mark)
 
     def taken(self) -> Iterator[tuple[int, int, int]]:
-        """Devices for which a vendor took it, unless it was recalled: with the channel's code, and their places."""
+        """Devices to which a vendor brought it, unless it was recalled; channel codes and places."""
         for place, marks in enumerate(self.marks):
-            if marks & _AT_VENDOR == _TAKEN:
+            if marks & _BROUGHT and marks & _AT_VENDOR == Mark.VENDOR:
                 yield self.devices[place], self.route(place), place
 
 

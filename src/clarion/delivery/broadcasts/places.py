@@ -25,6 +25,9 @@ PAGE_COLUMNS = (
 )
 """What a `Page` is made of."""
 
+SETTLED = int(Mark.ARRIVED | Mark.TAKEN | Mark.ENDED)
+"""Marks of a device that is owed a broadcast no more."""
+
 _FIND_PAGE = (
     select(*PAGE_COLUMNS)
     .where(broadcast_pages.c.task == bindparam("task"), broadcast_pages.c.first <= bindparam("device"))
@@ -98,6 +101,11 @@ async def place_of(transaction: Transaction, task: int, device: int) -> Place | 
         return None
     marks, route, at = Mark(joined[0]), joined[1], joined[2]
     return Place(device, 0, marks, route, None if route == 0 else at, at if Mark.ARRIVED in marks else None)
+
+
+def is_to_recall(marks: int) -> bool:
+    """Whether the own link has to recall a broadcast from a device; of what a vendor brought, the vendor has to."""
+    return marks & (Mark.ARRIVED | Mark.RECALLED | Mark.VENDOR) == Mark.ARRIVED
 
 
 class Before(NamedTuple):

@@ -48,13 +48,15 @@ _PAGE = Query(
     .order_by(broadcast_pages.c.first)
     .limit(1)
 )
-_TAKEN = int(Mark.VENDOR | Mark.TAKEN)
+_BROUGHT = int(Mark.TAKEN | Mark.ARRIVED)
+_AT_VENDOR = int(Mark.RECALLED | Mark.VENDOR)
 _JOINED = Query(
     select(broadcast_joins.c.device, broadcast_joins.c.route)
     .where(
         broadcast_joins.c.task == bindparam("task"),
         broadcast_joins.c.device > bindparam("after"),
-        broadcast_joins.c.marks.bitwise_and(_TAKEN | int(Mark.RECALLED)) == _TAKEN,
+        broadcast_joins.c.marks.bitwise_and(_BROUGHT) != 0,
+        broadcast_joins.c.marks.bitwise_and(_AT_VENDOR) == int(Mark.VENDOR),
     )
     .order_by(broadcast_joins.c.device)
     .limit(_JOINS)

@@ -8,7 +8,7 @@ from clarion.channels.base import InvalidToken
 from clarion.clock import Clock
 from clarion.delivery.broadcasts.parts import PartsDue
 from clarion.delivery.vendors.lanes import Lane
-from clarion.delivery.vendors.line import Line
+from clarion.delivery.vendors.line import Line, Unsent
 from clarion.delivery.vendors.lines import ChannelSource, LineName, Lines
 from clarion.delivery.vendors.part_claims import ANY_DUE, PartClaim, PartClaims
 from clarion.ids import IdGenerator
@@ -89,6 +89,9 @@ class Feeder:
             asked = PartClaim(name.app, name.channel, room, self._lines.owner, self._clock.now_ms())
             claimed = await self._writer.submit(self._claims.claim, asked)
             more = claimed.more
-            line.offer(Lane.BROADCAST, claimed.waiting)
+            taken = line.offer(Lane.BROADCAST, claimed.waiting)
+            if rest := claimed.waiting[taken:]:  # the line was closed meanwhile
+                await self._lines.give_back(Unsent(rest, frozenset()))
+                more = False
             if claimed.lost:
                 await self._lines.record(name, claimed.lost, [_GONE] * len(claimed.lost))

@@ -168,6 +168,7 @@ class Line:
         self._sending: dict[asyncio.Task[bool], list[Waiting]] = {}
         self._doubtful: set[int] = set()
         self._running: asyncio.Task[None] | None = None
+        self._closed = False
 
     @property
     def waiting(self) -> int:
@@ -176,9 +177,10 @@ class Line:
 
     @property
     def rests(self) -> bool:
-        """Whether it sends nothing for a while, so that more need not be fetched for it."""
+        """Whether nothing is to be fetched for it: it sends nothing for a while, or would send something twice."""
         now = self._clock.monotonic()
-        return not self._is_held() and max(self.pace.wait(now), self.breaker.wait(now)) > _RECHECK_SECONDS
+        pauses = not self._is_held() and max(self.pace.wait(now), self.breaker.wait(now)) > _RECHECK_SECONDS
+        return pauses or self._is_overdue()
 
     @property
     def paused_until(self) -> int:
@@ -195,7 +197,9 @@ class Line:
         return 2 * self._lanes.room(Lane.BROADCAST) >= self._limits.waiting
 
     def offer(self, lane: Lane, envelopes: Iterable[Waiting]) -> int:
-        """Put envelopes into a lane; how many it took. The rest is found in the database when its lease ends."""
+        """Put envelopes into a lane; how many it took (closed: none). The rest is found when its lease ends."""
+        if self._closed:
+            return 0
         taken = self._lanes.put(lane, envelopes)
         if taken:
             self._fed |= lane is Lane.BROADCAST
@@ -220,6 +224,7 @@ class Line:
 
     async def close(self, seconds: float) -> Unsent:
         """Send no more, and wait for what is under way; what it did not send."""
+        self._closed = True
         if self._running is not None:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
@@ -232,7 +237,7 @@ class Line:
             await asyncio.wait(self._sending, timeout=_RECORD_SECONDS)
         for batch in self._sending.values():
             self._doubtful.update(_parts_of(batch))
-        return Unsent(self._still_leased(self._lanes.clear()), frozenset(self._doubtful))
+        return Unsent(self._still_due(self._lanes.clear()), frozenset(self._doubtful))
 
     async def _run(self) -> None:
         while True:
@@ -252,7 +257,7 @@ class Line:
                 continue
             probe = self.breaker.begin()
             most = 1 if probe else min(self._vendor.batch, max(1, self.pace.allowance(now)), room)
-            batch = self._still_leased(self._lanes.take(most))
+            batch = self._still_due(self._lanes.take(most))
             self._ask_for_more()
             if not batch:
                 if probe:
@@ -285,6 +290,11 @@ class Line:
     def _is_held(self) -> bool:
         return self.paused_until - self._clock.now_ms() > self._limits.patience * 1000
 
+    def _is_overdue(self) -> bool:
+        """Whether a batch has outlived its lease: the vendor or the database is slow, or the clock jumped."""
+        now = self._clock.now_ms()
+        return any(batch[0].leased_until <= now for batch in self._sending.values())
+
     def _refusal(self, now: float, room: int) -> ConfigError | RateLimited | None:
         """What is to be said at once of all that waits, because others may know a way; None if it is to wait."""
         if self.breaker.final and self.breaker.wait(now):
@@ -299,7 +309,7 @@ class Line:
         return replace(self._limit, text=text)
 
     async def _give_back(self, outcome: ConfigError | RateLimited) -> None:
-        batch = self._still_leased(self._lanes.take(self._vendor.batch))
+        batch = self._still_due(self._lanes.take(self._vendor.batch))
         self._ask_for_more()
         if not batch:
             return
@@ -311,9 +321,11 @@ class Line:
         finally:
             self.in_flight -= len(batch)
 
-    def _still_leased(self, batch: list[Waiting]) -> list[Waiting]:
-        until = self._clock.now_ms() + int(self._limits.margin * 1000)
-        return [each for each in batch if each.leased_until > until]
+    def _still_due(self, batch: list[Waiting]) -> list[Waiting]:
+        """What is leased for long enough to be sent, and not over."""
+        now = self._clock.now_ms()
+        until = now + int(self._limits.margin * 1000)
+        return [each for each in batch if each.leased_until > until and each.envelope.expires_at > now]
 
     async def _send(self, batch: list[Waiting], day: int) -> bool:
         """Send a batch; whether what became of it is recorded."""

@@ -30,7 +30,7 @@ from clarion.delivery.connections import Connections
 from clarion.delivery.series import PushKind
 from clarion.delivery.vendors.claims import Abandon, Claim, Hasten, abandon, claim, hasten
 from clarion.delivery.vendors.lanes import LANE_OF, Lane
-from clarion.delivery.vendors.line import Line, LineLimits, Waiting
+from clarion.delivery.vendors.line import Line, LineLimits, Unsent, Waiting
 from clarion.delivery.vendors.pacing import DayLimit
 from clarion.delivery.vendors.part_recorder import PartBatch, PartRecorder
 from clarion.delivery.vendors.quota import vendor_day
@@ -202,11 +202,12 @@ class Lines:
 
     async def _close_line(self, line: Line, seconds: float) -> None:
         """Close a line, and let whoever comes next send at once what it did not."""
-        given_back = [
-            self._writer.submit(release, each) for each in releases(self.owner, await line.close(seconds))
-        ]
+        await self.give_back(await line.close(seconds))
+
+    async def give_back(self, unsent: Unsent) -> None:
+        """Let others lease what was not sent."""
         try:
-            await asyncio.gather(*given_back)
+            await asyncio.gather(*(self._writer.submit(release, each) for each in releases(self.owner, unsent)))
         except StoreUnavailable as error:
             log.warning("leases_not_given_back", error=str(error))  # they end by themselves
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, delete, select
 
 from clarion.delivery.broadcasts.pages import unpack_numbers
-from clarion.delivery.broadcasts.places import held_page, joins_among, write_join, write_page
+from clarion.delivery.broadcasts.places import SETTLED, held_page, joins_among, write_join, write_page
 from clarion.delivery.broadcasts.sends import Send, Word, insert_sends
 from clarion.delivery.series import Mark
 from clarion.delivery.states import Outcome
@@ -40,7 +40,6 @@ _GONE = Query(
     lists=("configured",),
 )
 _DROP = Query(delete(broadcast_parts).where(broadcast_parts.c.part == bindparam("part")))
-_HAS_IT = Mark.ARRIVED | Mark.TAKEN | Mark.ENDED
 _WORD = Word(
     Outcome.MISCONFIGURED.label,
     "",
@@ -85,13 +84,13 @@ async def _to_link(transaction: Transaction, task: int, first: int, devices: Seq
     if page is not None:
         for device in devices:
             slot = page.index(device)
-            if slot is not None and not page.marks[slot] & _HAS_IT:
+            if slot is not None and not page.marks[slot] & SETTLED:
                 page.change(slot, Mark(0), Mark.VENDOR)
                 slots[device] = slot
         await write_page(transaction, task, page)
         return slots
     for device, joined in (await joins_among(transaction, task, devices)).items():
-        if not joined.marks & _HAS_IT:
+        if not joined.marks & SETTLED:
             await write_join(transaction, task, device, joined.marks & ~Mark.VENDOR, joined.at)
             slots[device] = 0
     return slots

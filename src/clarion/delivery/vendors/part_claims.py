@@ -13,8 +13,9 @@ from clarion.channels.message import PushContent, decode_content
 from clarion.delivery.accept import LEASE_MS, TargetType
 from clarion.delivery.broadcasts.log import PLATFORM_OF
 from clarion.delivery.broadcasts.model import BroadcastState
-from clarion.delivery.broadcasts.pages import unpack_numbers
+from clarion.delivery.broadcasts.pages import pack_numbers, unpack_numbers
 from clarion.delivery.broadcasts.parts import INSERT_PARTS
+from clarion.delivery.broadcasts.places import SETTLED, held_page, joins_among
 from clarion.delivery.vendors.lanes import Lane
 from clarion.delivery.vendors.line import PartOf, Waiting
 from clarion.ids import IdGenerator
@@ -135,6 +136,11 @@ class _Due(NamedTuple):
     owner: str | None
     epoch: int
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nobody can have sent any of it."""
+        return self.owner is None and not self.attempts
+
 
 class _Broadcast(NamedTuple):
     msg_key: str
@@ -166,11 +172,12 @@ class PartClaims:
             return claimed
         claimed.more = len(chosen) < len(rows) or len(rows) == _STEP_PARTS
         found = await self._broadcasts(transaction, sorted({due.task for due in chosen}), asked.now)
+        current = [await self._split(transaction, asked, due) for due in chosen if due.task in found]
+        current = [due if due.is_new else await _unsettled(transaction, due) for due in current]
+        current = [due for due in current if due.devices]
         # Of a broadcast that was revoked, or whose validity is over, nothing more is sent.
-        if over := [due.part for due in chosen if due.task not in found]:
-            await transaction.execute(_DROP, parts=over)
-        current = [due for due in chosen if due.task in found]
-        current = [await self._split(transaction, asked, due) for due in current]
+        if over := {due.part for due in chosen} - {due.part for due in current}:
+            await transaction.execute(_DROP, parts=sorted(over))
         until = asked.now + LEASE_MS
         await transaction.execute(_LEASE, parts=[due.part for due in current], by=asked.owner, until=until)
         for due in current:
@@ -230,6 +237,23 @@ class PartClaims:
             # One object for all envelopes that share it: channels send those in one call.
             content = self._contents[stored] = decode_content(stored)
         return _Broadcast(msg_key, PLATFORM_OF[TargetType(target_type)], expires_at, content)
+
+
+async def _unsettled(transaction: Transaction, due: _Due) -> _Due:
+    """The part without devices that have it by now: as they told, or a vendor whose answer was late."""
+    devices = unpack_numbers(bytes(due.devices))
+    page = await held_page(transaction, due.task, due.page)
+    if page is None:
+        joined = await joins_among(transaction, due.task, devices)
+        left = [device for device, place in joined.items() if not place.marks & SETTLED]
+    else:
+        slots = page.places()
+        left = [device for device in devices if not page.marks[slots[device]] & SETTLED]
+    if len(left) == len(devices):
+        return due
+    packed = pack_numbers(left)
+    await transaction.execute(_SHORTEN, id=due.part, left=packed)
+    return due._replace(devices=packed)
 
 
 def _fitting(due: Sequence[_Due], room: int) -> list[_Due]:

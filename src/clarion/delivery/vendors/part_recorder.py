@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, case, delete, select, update
 
 from clarion.delivery.broadcasts.log import broadcast_series
 from clarion.delivery.broadcasts.pages import pack_numbers, unpack_numbers
 from clarion.delivery.broadcasts.parts import INSERT_PARTS
-from clarion.delivery.broadcasts.places import held_page, joins_among, write_join, write_page
+from clarion.delivery.broadcasts.places import SETTLED, held_page, joins_among, write_join, write_page
 from clarion.delivery.broadcasts.sends import Send, Word, insert_sends
 from clarion.delivery.ledger import Count, Event, EventKind, Figure, Ledger
 from clarion.delivery.series import Mark
@@ -44,19 +44,20 @@ _KEEP = Query(update(broadcast_parts).values(devices=bindparam("left")).where(*_
 _DONE = Query(delete(broadcast_parts).where(*_OWN))
 _RECALL = Query(
     update(broadcasts)
-    .values(recalled=bindparam("page") - 1)
-    .where(
-        broadcasts.c.task == bindparam("id"),
-        broadcasts.c.revocation.is_not(None),
-        broadcasts.c.recalled >= bindparam("page"),
+    .values(
+        recalled=case((broadcasts.c.recalled >= bindparam("page"), bindparam("page")), else_=broadcasts.c.recalled)
+        - 1
     )
+    .where(broadcasts.c.task == bindparam("id"), broadcasts.c.revocation.is_not(None))
 )
-"""Of a broadcast that was revoked when a vendor took it still: have it taken back there, too."""
+"""Of a broadcast that was revoked when a vendor took it still: have it taken back there, too.
+
+The cursor goes back in any case, so that whoever read the page before this does not move on.
+"""
 
 
 # Plain numbers: arithmetic with marks takes ten times as long.
 _COUNTED = int(Mark.ARRIVED | Mark.TAKEN)
-_SETTLED = int(Mark.ARRIVED | Mark.TAKEN | Mark.ENDED)
 _TAKEN = int(Mark.TAKEN | Mark.VENDOR)
 _ENDED, _VENDOR = int(Mark.ENDED), int(Mark.VENDOR)
 
@@ -142,7 +143,7 @@ class PartRecorder:
             rest = [device for device in left if device not in gone]
             await self._shrink(transaction, lease, rest)
             await self._postpone(transaction, batch, part, changes.again, attempt)
-        elif changes.taken:
+        elif any(each.verdict.step is Step.TAKEN for each in judged):
             await transaction.execute(_RECALL, id=part.task, page=part.page)
         send = Send(part.task, part.page, self._ids.next(), batch.now, batch.channel, attempt, changes.words)
         await insert_sends(transaction, [send], Outcome.TAKEN.label)
@@ -224,7 +225,7 @@ def _marks(each: Judged, before: int, changes: _Changes, slot: int, *, owned: bo
         if not before & _COUNTED:
             changes.taken.append(device)
         return _TAKEN, _ENDED
-    if not owned or before & _SETTLED:
+    if not owned or before & SETTLED:
         return 0, 0
     if step is Step.AGAIN:
         changes.again[each.verdict.at].append(device)
