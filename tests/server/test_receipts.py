@@ -393,8 +393,10 @@ async def test_the_address_is_shown_where_it_is_needed(world: World) -> None:
     assert "set public_url" in without
     environment = world.server._environment
     done = await asyncio.to_thread(_run_with, environment, "channel", "list", *APP)
-    assert f"{world.urls['hms']}  (enter it in the vendor's console)" in done
-    assert f"{world.urls['miui']}  (messages tell it the vendor)" in done
+    assert f"hms      {world.urls['hms']}\n" in done
+    assert f"miui     {world.urls['miui']}\n" in done
+    assert "Enter in the vendor's console: hms.\n" in done
+    assert "Told to the vendor with each message: miui.\n" in done
 
 
 def _run_with(environment: dict[str, str], *arguments: str) -> str:

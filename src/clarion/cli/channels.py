@@ -13,6 +13,7 @@ import typer
 
 from clarion.channels.base import Check
 from clarion.channels.opening import FOLDERS, MAX_FILE, WrongSettings, receiving
+from clarion.cli.channel_files import explain
 from clarion.cli.context import (
     AppId,
     Config,
@@ -45,7 +46,6 @@ def _known(label: str | None) -> str | None:
     return label
 
 
-_NO_PUBLIC_URL = "on the API port; set public_url to have the whole address"
 _HELP = f"One of {', '.join(FOLDERS)}."
 Channel = Annotated[str, typer.Argument(metavar="CHANNEL", help=_HELP, callback=_known)]
 
@@ -56,10 +56,14 @@ def set_channel(
     workspace_id: WorkspaceId,
     channel: Channel,
     file: Annotated[
-        Path, typer.Option(metavar="FILE", help="JSON: the channel file (docs/channels); - for standard input.")
+        Path, typer.Option(metavar="FILE", help="The channel file, JSON (see docs/channels); - for standard input.")
     ],
-    no_check: Annotated[bool, typer.Option("--no-check", help="Do not try the credentials.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Also if the vendor refuses the credentials.")] = False,
+    no_check: Annotated[
+        bool, typer.Option("--no-check", help="Do not ask the vendor whether it takes the credentials.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Store the file even if the vendor refuses the credentials.")
+    ] = False,
     data_dir: DataDir = None,
     config: Config = None,
     json: Json = False,
@@ -71,13 +75,16 @@ def set_channel(
         channels.validate(channel, content)
         check = None if no_check else await channels.try_file(channel, content)
         if check is not None and not check.ok and check.reached and not force:
-            fail(f"{check.text}. Nothing was changed; --force takes the file all the same")
+            fail(
+                f"{check.text}. Nothing was changed; --force takes the file all the same. "
+                f"More on codes and members: docs/channels/{channel}.md"
+            )
         return await channels.set(app, channel, content), check
 
     try:
         entry, check = _run(settings_of(data_dir, config), app_id, workspace_id, work)
     except WrongSettings as error:
-        fail(f"{file}: {error}")
+        fail(f"{_name(file)}: {explain(channel, content, str(error))}")
     if json:
         fields = _entry_fields(entry)
         print_json(
@@ -87,7 +94,7 @@ def set_channel(
     print_fields("Channel set", {"channel": channel, "fingerprint": entry.fingerprint})
     _show_receipts([entry])
     if check is None:
-        out.print("The credentials were not tried: clarion channel check")
+        out.print("The credentials were not tried; clarion channel check tries them.")
         return
     _show_check(channel, check)
     if not check.ok:
@@ -108,7 +115,7 @@ def list_channels(
         print_json([_entry_fields(entry) | _standing_fields(entry) for entry in entries])
         return
     print_table(
-        ("CHANNEL", "STATE", "TODAY", "CHANGED", "FINGERPRINT"),
+        ("CHANNEL", "STATE", "TODAY", "CHANGED (UTC)", "FINGERPRINT"),
         [
             (entry.label, _state(entry), f"{entry.targets:,}", _moment(entry.updated_at), entry.fingerprint)
             for entry in entries
@@ -129,7 +136,7 @@ def check_channels(
     channel: Annotated[
         str | None,
         typer.Argument(
-            metavar="[CHANNEL]",
+            metavar="CHANNEL",
             help="Only this one (default: all enabled ones).",
             callback=_known,
             show_default=False,
@@ -158,7 +165,9 @@ def check_channels(
     else:
         for label, check in checks:
             _show_check(label, check)
-        _show_receipts(entries)
+        for entry in entries:
+            if not entry.enabled:
+                _warn(f"{entry.label} is disabled: no message goes through it until clarion channel enable")
     if not all(check.ok for _, check in checks):
         raise SystemExit(1)
 
@@ -251,7 +260,11 @@ def _read(file: Path) -> bytes:
         with file.open("rb") as opened:
             return opened.read(MAX_FILE + 1)
     except OSError as error:
-        fail(f"cannot read {file}: {error.strerror}")
+        fail(f"cannot read {_name(file)}: {error.strerror}")
+
+
+def _name(file: Path) -> str:
+    return "standard input" if str(file) == "-" else str(file)
 
 
 def _with_absolute_paths(content: bytes) -> bytes:
@@ -282,15 +295,24 @@ def _receipt_fields(entry: ChannelEntry) -> dict[str, Any]:
 
 
 def _show_receipts(entries: Sequence[ChannelEntry]) -> None:
-    """Where vendors send receipts, and who tells them."""
+    """Where vendors send receipts, and how they come to know it."""
     shown = [entry for entry in entries if entry.receipts]
-    if shown:
-        out.print("Receipts, at addresses that nobody else should know:")
+    if not shown:
+        return
+    out.print("Receipts come to these addresses, which nobody else should know:")
     for entry in shown:
-        whole = not entry.receipts.startswith("/")
-        told = 0 < len(entry.receipts.encode()) <= receiving(entry.label).url_bytes
-        note = "messages tell it the vendor" if told else "enter it in the vendor's console"
-        out.print(f"  {entry.label:8}{entry.receipts}  ({note if whole else _NO_PUBLIC_URL})", markup=False)
+        out.print(f"  {entry.label:9}{entry.receipts}", markup=False)
+    if any(entry.receipts.startswith("/") for entry in shown):
+        out.print("These are paths on the API port: set public_url to see the whole addresses.")
+        return
+    for told, how in ((False, "Enter in the vendor's console"), (True, "Told to the vendor with each message")):
+        if labels := [entry.label for entry in shown if _is_told(entry) is told]:
+            out.print(f"{how}: {', '.join(labels)}.", markup=False)
+
+
+def _is_told(entry: ChannelEntry) -> bool:
+    """Whether messages tell the vendor where to send receipts."""
+    return len(entry.receipts.encode()) <= receiving(entry.label).url_bytes
 
 
 def _standing_fields(entry: ChannelEntry) -> dict[str, Any]:
@@ -322,7 +344,7 @@ def _check_fields(check: Check) -> dict[str, Any]:
 def _show_check(label: str, check: Check) -> None:
     sign, style = ("✓", "green") if check.ok else ("✗", "red") if check.reached else ("!", "yellow")
     out.print(sign, style=style, end="  ")
-    out.print(f"{label:8}{check.text}", markup=False)
+    out.print(f"{label:9}{check.text}", markup=False)
     if warning := expiry_warning(check):
         _warn(f"{label}: {warning}")
 

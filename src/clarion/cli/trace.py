@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from clarion.cli.context import (
     AppId,
@@ -22,6 +24,9 @@ from clarion.cli.context import (
 from clarion.delivery.trace import Trace
 from clarion.delivery.trace import trace as read_trace
 from clarion.foundation import Foundation
+
+_INDENT = 37
+_NARROWEST = 40
 
 
 def trace(
@@ -56,16 +61,32 @@ def trace(
 
 
 def _show(found: Trace) -> None:
-    out.print(f"[bold]{found.status_name}[/bold] (status {found.status})  ", end="")
-    out.print(f"task {found.task_id} {found.task_name!r}  message {found.message_id}", markup=False)
+    out.print(f"[bold]{found.status_name}[/bold] (status {found.status})")
+    out.print(f"  message {found.message_id}, task {found.task_id} {found.task_name!r}", markup=False)
     zone = datetime.now().astimezone().tzname()
     out.print(f"  times in {zone}", style="dim")
     for hop in found.hops:
         at = datetime.fromtimestamp(hop.at / 1000).astimezone()
         out.print(f"  {at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d}  ", end="")
         out.print(f"{hop.stage:9}", style="cyan", end=" ")
-        out.print(hop.cause + (f" [{hop.code}]" if hop.code else ""), markup=False)
+        first, *rest = _lines(hop.cause + (f" [{hop.code}]" if hop.code else ""))
+        out.print(first, markup=False)
+        _print_below(rest)
         if hop.device:
-            out.print(f"{'':36}device {hop.device}", style="dim", markup=False)
+            _print_below([f"device {hop.device}"], style="dim")
         if hop.next:
-            out.print(f"{'':36}→ {hop.next}", style="yellow", markup=False)
+            step, *rest = _lines(f"→ {hop.next}")
+            _print_below([step, *(f"  {line}" for line in rest)], style="yellow")
+
+
+def _lines(text: str) -> list[str]:
+    """A text as a terminal has room for it beside the times; one line where there is no terminal."""
+    if not out.is_terminal:
+        return [text]
+    room = max(out.width - _INDENT - 2, _NARROWEST)
+    return [line.plain.rstrip() for line in Text(text).wrap(out, room)]
+
+
+def _print_below(lines: Sequence[str], style: str = "") -> None:
+    for line in lines:
+        out.print(f"{'':{_INDENT}}{line}", style=style, markup=False)
