@@ -90,7 +90,7 @@ def switch_off(
 def try_callback(
     app_id: AppId, workspace_id: WorkspaceId, data_dir: DataDir = None, config: Config = None, json: Json = False
 ) -> None:
-    """Send one signed event of the type "test" now; exit 1 unless the server takes it."""
+    """Send one signed event of the type "test" now. Exit code 1 unless the server takes it."""
     settings = settings_of(data_dir, config)
 
     async def work(foundation: Foundation) -> tuple[Destination, Answer]:

@@ -104,6 +104,8 @@ def register(
     }
     if user:
         fields["userId"] = user
+    if channel is not None:
+        fields["channel"] = channel.value
     if json:
         print_json(fields)
     else:
@@ -125,7 +127,7 @@ def activity(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Report a live activity in place of its device: pushes to the activity id go to the push token."""
+    """Report a live activity in place of its device. Pushes to the activity id go to the push token."""
     if (push_token is None) is not ended:
         raise typer.BadParameter("give either --push-token or --ended")
     for name, value, form in (
@@ -264,7 +266,7 @@ def listen(
     config: Config = None,
     json: Json = False,  # noqa: ARG001 - what is printed is JSON anyway
 ) -> None:
-    """Be a device: connect, acknowledge, and print each event as one JSON object a line."""
+    """Be a device: connect, acknowledge, and print what comes. Each event is one JSON object on a line."""
     device = _device_fields(credentials, app_id=app_id, workspace_id=workspace_id, token=token, secret=secret)
     for name in ("app_id", "workspace_id"):
         if not device[name]:

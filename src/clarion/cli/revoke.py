@@ -25,7 +25,7 @@ def message(
     server: Server = "http://127.0.0.1:8080",
     json: Json = False,
 ) -> None:
-    """Take back what was pushed to a target under a message key (RevokePushMessage)."""
+    """Take one message to one target back (RevokePushMessage)."""
     values = {"AppId": app_id, "WorkspaceId": workspace_id, "MessageId": msg_key, "TargetId": target}
     _revoke(server, access_key_id, access_key_secret, "RevokePushMessage", values, json=json)
 
@@ -40,7 +40,7 @@ def task(
     server: Server = "http://127.0.0.1:8080",
     json: Json = False,
 ) -> None:
-    """Take back all messages of a multiple push, or a broadcast (RevokePushTask)."""
+    """Take all messages of a task back (RevokePushTask). It is a multiple push or a broadcast."""
     values = {"AppId": app_id, "WorkspaceId": workspace_id, "TaskId": task_id}
     _revoke(server, access_key_id, access_key_secret, "RevokePushTask", values, json=json)
 

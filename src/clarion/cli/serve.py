@@ -24,18 +24,24 @@ def serve(
     data_dir: DataDir = None,
     config: Config = None,
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on (default 127.0.0.1).", show_default=False)
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Address to listen on (default 127.0.0.1).", show_default=False),
     ] = None,
     port: Annotated[
-        int | None, typer.Option(help="Port of the API (default 8080; 0: a free one).", show_default=False)
+        int | None,
+        typer.Option(metavar="N", help="Port of the API (default 8080; 0: a free one).", show_default=False),
     ] = None,
     link_port: Annotated[
         int | None,
-        typer.Option(help="Port of the device link (default 8081; 0: a free one).", show_default=False),
+        typer.Option(
+            metavar="N", help="Port of the device link (default 8081; 0: a free one).", show_default=False
+        ),
     ] = None,
     roles: Annotated[
         str | None,
-        typer.Option(help="What this process does: api,worker,scheduler,link,console.", show_default=False),
+        typer.Option(
+            metavar="A,B", help="What this process does: api,worker,scheduler,link,console.", show_default=False
+        ),
     ] = None,
     database: Annotated[
         str | None,
@@ -47,11 +53,12 @@ def serve(
         str | None, typer.Option(metavar="URL", help="Bus for several nodes.", show_default=False)
     ] = None,
     log_level: Annotated[
-        str | None, typer.Option(help="debug, info, warning or error (default info).", show_default=False)
+        str | None,
+        typer.Option(metavar="LEVEL", help="debug, info, warning or error (default info).", show_default=False),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Run the server until SIGTERM or Ctrl-C; it then finishes the work in hand."""
+    """Run the server until SIGTERM or Ctrl-C. It then finishes the work in hand."""
     settings = settings_of(
         data_dir,
         config,

@@ -27,24 +27,25 @@ def simulate(
         typer.Option(
             min=0,
             max=65_000,
-            help="Port of the calls and of the HTTP/1.1 vendors; those with TLS take the next ones.",
+            metavar="N",
+            help="Control port, also of the HTTP/1.1 vendors; APNs and FCM take the next ones. 0: free ones.",
         ),
     ] = 9400,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
     channels: Annotated[
         str | None,
-        typer.Option(metavar="A,B", help="Which vendors (default: all that there are).", show_default=False),
+        typer.Option(metavar="A,B", help="Only these vendors (default: all).", show_default=False),
     ] = None,
     credentials: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Write a channel file for each vendor there, and the certificate authority; keep those that are.",
+            help="Write a channel file for each vendor there. Keys that are there already are used again.",
             show_default=False,
         ),
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Take no keys and accounts but those that the simulators know.")
+        bool, typer.Option("--strict", help="Refuse keys and accounts that the simulators do not know.")
     ] = False,
     settings: Annotated[
         Path | None,
@@ -52,11 +53,13 @@ def simulate(
     ] = None,
     key: Annotated[
         Path | None,
-        typer.Option("--apns-key", metavar="FILE.p8", help="A key that APNs shall know.", show_default=False),
+        typer.Option("--apns-key", metavar="FILE.p8", help="An APNs key to know.", show_default=False),
     ] = None,
-    key_id: Annotated[str, typer.Option("--apns-key-id", metavar="ID", help="Its id.", show_default=False)] = "",
+    key_id: Annotated[
+        str, typer.Option("--apns-key-id", metavar="ID", help="Its key id.", show_default=False)
+    ] = "",
     team_id: Annotated[
-        str, typer.Option("--apns-team-id", metavar="ID", help="Its team.", show_default=False)
+        str, typer.Option("--apns-team-id", metavar="ID", help="Its team id.", show_default=False)
     ] = "",
     json: Json = False,
 ) -> None:

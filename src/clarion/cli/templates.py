@@ -135,7 +135,7 @@ def create(
 def list_templates(
     app_id: AppId, workspace_id: WorkspaceId, data_dir: DataDir = None, config: Config = None, json: Json = False
 ) -> None:
-    """List the templates of an app, newest first, with their placeholders."""
+    """List the templates of an app with their placeholders. The newest comes first."""
 
     async def work(templates: TemplateService, app: int) -> list[Template]:
         return (await templates.page(app, 1, MAX_TEMPLATES))[0]
@@ -201,7 +201,7 @@ def preview(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Show what a push with these values would say, and which placeholders have none."""
+    """Show what a push with these values would say. Placeholders without a value are named."""
     values = _pairs("--value", value)
     text = _find(settings_of(data_dir, config), app_id, workspace_id, name).text
     wanted = _names(text)

@@ -254,7 +254,7 @@ def list_keys(data_dir: DataDir = None, config: Config = None, json: Json = Fals
 
 @keys.command("disable")
 def disable_key(key_id: KeyId, data_dir: DataDir = None, config: Config = None, json: Json = False) -> None:
-    """Refuse requests that are signed with a key, from the next second on."""
+    """Refuse requests that are signed with a key. A running server follows within a second."""
     _set_enabled(key_id, settings_of(data_dir, config), enabled=False, as_json=json)
 
 
@@ -274,7 +274,7 @@ def limit_key(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Limit the rate of a key; beyond it requests are refused with Throttling.User."""
+    """Limit the rate of a key. Requests beyond it are refused with Throttling.User."""
 
     async def work(foundation: Foundation) -> None:
         await foundation.tenants.limit_key(key_id, requests_per_second)

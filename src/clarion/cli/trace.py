@@ -38,7 +38,7 @@ def trace(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Show every hop of one message to one target: what happened, why, and what to do."""
+    """Show what became of one message to one target, and why. Each hop has its cause, and what to do about it."""
 
     async def work(foundation: Foundation) -> Trace | None:
         directory = foundation.directory

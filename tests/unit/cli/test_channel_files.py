@@ -9,6 +9,7 @@ import pytest
 from clarion.channels.opening import WrongSettings, parse
 from clarion.cli.channel_files import explain
 
+ADDRESS = "an address, http(s)://host[:port][/path], without a query"
 HMS = {"appId": "1", "appSecret": "s3cret-text", "packageName": "com.example.app"}
 MIUI = {"appSecret": "s3cret-text", "packageName": "com.example.app"}
 APNS = {"teamId": "A1B2C3D4E5", "keyId": "F6G7H8J9K0", "privateKey": "s3cret-text", "bundleId": "com.example.app"}
@@ -33,8 +34,7 @@ def said(label: str, file: bytes) -> str:
         (
             "miui",
             {**MIUI, "callbackUrl": "push.example"},
-            "miui: callbackUrl must be an address, http(s)://host[:port][/path], without a query, "
-            "at most 128 characters",
+            f"miui: callbackUrl must be {ADDRESS}, at most 128 characters",
         ),
         ("apns", {**APNS, "teamId": "x"}, "apns: teamId must be a text of 10 characters out of A-Za-z0-9"),
         ("apns", {**APNS, "environment": "prod"}, "apns: environment must be production or sandbox"),
