@@ -3,10 +3,11 @@
 A real server (SQLite with `synchronous=FULL`) on one core; on another the vendor, which says yes to everything. The
 devices, each with a token of the vendor, are written into the database beforehand. First a million through APNs,
 over TLS and HTTP/2 (`benchmarks/http2_responder.py`), one request each; then fewer through each vendor that takes
-lists of tokens (`benchmarks/batch_responder.py`, HTTP/1.1), for which the time of a million is worked out. The time
-ends when the figures of QueryPushAnalysisTaskDetail have every device as taken; then nothing may be owed any more,
-and the vendor must have been asked for each device once. CPU is that of all the server's threads. A second
-broadcast through APNs shows what one costs 100 PushSimple a second, to others, that are answered meanwhile.
+lists of tokens (`benchmarks/batch_responder.py`, HTTP/1.1), for which the time of a million is worked out from the
+better of two rounds. The time ends when the figures of QueryPushAnalysisTaskDetail have every device as taken; then
+nothing may be owed any more, and the vendor must have been asked for each device once. CPU is that of all the
+server's threads. A second broadcast through APNs shows what one costs 100 PushSimple a second, to others, that are
+answered meanwhile.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from benchmarks.batch_responder import Report
 from benchmarks.broadcast import announce, counted, latency_figures, make_template, timed_pushes
-from benchmarks.figures import BenchmarkFailed, Figure, number, run_script, stage
+from benchmarks.figures import BenchmarkFailed, Figure, listed, number, run_script, stage
 from benchmarks.http2_sender import responding
 from benchmarks.server import APP_ID, CLIENT_CORE, HOST, WORKSPACE_ID, BenchServer, pinned, running_server
 from clarion.channels.registry import Channel, Platform
@@ -41,7 +42,7 @@ from clarion.store.database import Row, Transaction
 from clarion.store.queries import Insert
 from clarion.store.schema import devices
 
-MILLION, FEWER = 1_000_000, 200_000
+MILLION, FEWER, ROUNDS = 1_000_000, 200_000, 2
 CALM_SECONDS, BUSY_SECONDS = 5, 8
 _LIMIT, _STEP, _POLL, _PATIENCE = 120.0, 10_000, 0.05, 20.0
 _DAY_MS = 24 * 3600 * 1000
@@ -172,13 +173,14 @@ class Audience:
             yield first + index, app, token, platform, channel, token, at, f"user-{index}", at, at, at
 
 
-async def deliver(server: BenchServer, audience: Audience, vendor: Vendor, count: int) -> Delivered:
+async def deliver(
+    server: BenchServer, audience: Audience, vendor: Vendor, count: int, key: str = "bench"
+) -> Delivered:
     """Push a broadcast and wait until it is recorded that the vendor took it for everybody."""
-    await make_template(server)
     stage(f"{vendor.channel.label}: broadcast to {count:,} devices")
     before, rss = server.reading(), server.rss()
     most, success, total = rss, 0, 0
-    task, _ = await announce(server, "bench", 3600, vendor.delivery_type)
+    task, _ = await announce(server, key, 3600, vendor.delivery_type)
     try:
         async with asyncio.timeout(_LIMIT):
             while (total, success) != (count, count):
@@ -201,6 +203,7 @@ async def through_apns(count: int, seconds: int = 0) -> tuple[Delivered, list[Fi
             addresses = {"baseUrl": f"https://{HOST}:{peer.port}", "caFile": peer.ca_file}
             audience = Audience(APNS, count, addresses)
             async with _serving(audience) as server:
+                await make_template(server)
                 delivered = await deliver(server, audience, APNS, count)
                 report = await peer.report()
                 # Each device is counted for an answer to a request of its own.
@@ -219,8 +222,8 @@ async def _meanwhile(server: BenchServer, seconds: int) -> list[Figure]:
     return latency_figures(calm, await timed_pushes(server, chance, "busy", seconds))
 
 
-async def through(vendor: Vendor, count: int) -> Delivered:
-    """A broadcast through a vendor that takes lists."""
+async def through(vendor: Vendor, count: int, rounds: int = 1) -> list[Delivered]:
+    """Broadcasts through a vendor that takes lists."""
     with pinned(CLIENT_CORE):
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "benchmarks.batch_responder", vendor.channel.label,
@@ -233,17 +236,20 @@ async def through(vendor: Vendor, count: int) -> Delivered:
             base = f"http://{HOST}:{int(await process.stdout.readline())}"
         addresses = {"baseUrl": base} | ({"tokenUrl": base + vendor.login} if vendor.login else {})
         audience = Audience(vendor, count, addresses)
+        delivered = []
         async with _serving(audience) as server:
-            delivered = await deliver(server, audience, vendor, count)
-        process.stdin.write(b"\n")
-        async with asyncio.timeout(_PATIENCE):
-            report = msgspec.json.decode(await process.stdout.readline(), type=Report)
+            await make_template(server)
+            for number in range(rounds):
+                delivered.append(await deliver(server, audience, vendor, count, f"bench-{number}"))
+                process.stdin.write(b"\n")
+                async with asyncio.timeout(_PATIENCE):
+                    report = msgspec.json.decode(await process.stdout.readline(), type=Report)
+                if report.strange or (report.tokens, report.different) != (count, count):
+                    raise BenchmarkFailed(f"{vendor.channel.label} got {report}")
+        return delivered
     finally:
         process.stdin.close()
         await process.wait()
-    if report.strange or (report.tokens, report.different) != (count, count):
-        raise BenchmarkFailed(f"{vendor.channel.label} got {report}")
-    return delivered
 
 
 @asynccontextmanager
@@ -257,7 +263,9 @@ async def _serving(audience: Audience) -> AsyncIterator[BenchServer]:
         await asyncio.to_thread(running.__exit__, None, None, None)
 
 
-def _figures(apns: Delivered, meanwhile: Sequence[Figure], batches: Mapping[Vendor, Delivered]) -> list[Figure]:
+def _figures(
+    apns: Delivered, meanwhile: Sequence[Figure], batches: Mapping[Vendor, Sequence[Delivered]]
+) -> list[Figure]:
     grown = number((apns.rss - apns.before) / 2**20)
     return [
         Figure(
@@ -270,21 +278,22 @@ def _figures(apns: Delivered, meanwhile: Sequence[Figure], batches: Mapping[Vend
             notes=f"{grown} MB more than before it",
         ),
         *meanwhile,
-        *(
-            Figure(
-                name=f"a million devices through {vendor.channel.label}", value=done.seconds * MILLION / done.count,
-                unit="s", floor=20, aim=15,
-                notes=f"from {done.count:,} in {number(done.seconds)} s; {number(done.micros)} µs CPU each, "
-                f"{done.rss / 2**20:.0f} MB",
-            )
-            for vendor, done in batches.items()
-        ),
+        *(_of_lists(vendor, rounds) for vendor, rounds in batches.items()),
     ]  # fmt: skip
+
+
+def _of_lists(vendor: Vendor, rounds: Sequence[Delivered]) -> Figure:
+    times = [done.seconds * MILLION / done.count for done in rounds]
+    return Figure(
+        name=f"a million devices through {vendor.channel.label}", value=min(times), unit="s", floor=20, aim=15,
+        notes=f"rounds {listed(times)}, from {rounds[0].count:,} each; {listed(done.micros for done in rounds)} µs "
+        f"CPU; {max(done.rss for done in rounds) / 2**20:.0f} MB",
+    )  # fmt: skip
 
 
 async def _measure() -> list[Figure]:
     apns, meanwhile = await through_apns(MILLION, BUSY_SECONDS)
-    return _figures(apns, meanwhile, {vendor: await through(vendor, FEWER) for vendor in BATCHES})
+    return _figures(apns, meanwhile, {vendor: await through(vendor, FEWER, ROUNDS) for vendor in BATCHES})
 
 
 def measure() -> list[Figure]:
