@@ -19,6 +19,7 @@ _LONGEST_NAME = 40
 _PLACE = re.compile(r" - at (?P<names>`key` in )?`\$\.(?P<member>\w+)(?P<below>[^`]*)`$")
 _MALFORMED = re.compile(r"\(byte (\d+)\)")
 _LACKS = re.compile(r"missing required field `(\w+)`")
+_OF_TYPES = re.compile(r"\w+: (Expected|Invalid enum value) ")
 _CHARACTERS = re.compile(r"\^\[(.+)\]\{(\d+)(?:,(\d+))?\}\$")
 _PATTERNS = {
     URL_PATTERN: "an address, http(s)://host[:port][/path], without a query",
@@ -52,8 +53,13 @@ def explain(label: str, file: bytes, text: str) -> str:
     found = _PLACE.search(text)
     if found is None or found["member"] not in members:
         return text
-    lacks = _LACKS.search(text)
-    said = f"{found['member']} lacks {lacks[1]}" if lacks else _demand(found, _given(members[found["member"]].type))
+    kind = _given(members[found["member"]].type)
+    if lacks := _LACKS.search(text):
+        said = f"{found['member']} lacks {lacks[1]}"
+    elif _OF_TYPES.match(text):
+        said = _demand(found, kind)
+    else:  # the channel's own words
+        said = f"{found['member']}: {text[: found.start()].removeprefix(f'{label}: ')}"
     return f"{label}: {said}" if said else text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -98,6 +99,10 @@ async def _simulate(hall: Hall, settings: Settings, *, as_json: bool) -> None:
     except ValueError as error:
         fail(f"settings: {error}")
     except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            fail(
+                f"cannot listen: a port is in use, {hall.control} or one of the next two: choose others with --port"
+            )
         fail(f"cannot listen: {error}")
     finally:
         await hall.stop()
@@ -118,7 +123,7 @@ def _settings(file: Path | None) -> Settings:
     try:
         return msgspec.json.decode(_read(file), type=Settings)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        fail(f"{file}: {error}")
+        fail(f"{file} has to be a JSON object of settings by channel: {error}")
 
 
 def _read(file: Path) -> bytes:

@@ -60,6 +60,15 @@ def said(label: str, file: bytes) -> str:
             {"projectId": "1", "serviceAccount": {}, "bundleName": "a"},
             "harmony: serviceAccount lacks project_id",
         ),
+        (
+            "harmony",
+            {
+                "projectId": "1",
+                "serviceAccount": {"project_id": "1", "key_id": "k", "sub_account": "s", "private_key": "s3cret"},
+                "bundleName": "a",
+            },
+            "harmony: serviceAccount: private_key is no PEM of a private key without a password",
+        ),
     ],
 )
 def test_a_wrong_value(label: str, content: dict[str, object], expected: str) -> None:
