@@ -257,12 +257,13 @@ def _metrics() -> Iterable[tuple[str, str, str, str]]:
     server = Server(Foundation(Settings(), SystemClock(), nothing, nothing, bytes(32)))
     server._add_gauges(metrics)  # noqa: SLF001
     collectors: Iterable[Any] = metrics.registry._collector_to_names  # noqa: SLF001
-    declared = {each._name: each._labelnames for each in collectors if hasattr(each, "_labelnames")}  # noqa: SLF001
+    named = [each for each in collectors if hasattr(each, "_labelnames")]
+    declared: dict[str, Sequence[str]] = {each._name: each._labelnames for each in named}  # noqa: SLF001
     for metric in metrics.registry.collect():
         name = metric.name + ("_total" if metric.type == "counter" else "")
         labels = sorted({label for sample in metric.samples for label in sample.labels} - {"le"})
         # Of series that come with what they are about:
-        labels = labels or list(declared.get(metric.name) or getattr(metric, "_labelnames", ()))
+        labels = labels or list(declared.get(metric.name, getattr(metric, "_labelnames", ())))
         yield code(name), metric.type, ", ".join(map(code, labels)), metric.documentation
 
 
