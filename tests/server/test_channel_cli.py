@@ -138,7 +138,8 @@ def test_from_birth_to_death(clarion: Clarion, file: Path) -> None:
     checked = clarion("channel", "check", *APP, "--json")
     assert checked.code == 0
     assert [(entry["channel"], entry["ok"]) for entry in checked.json] == [("sms", True)]
-    assert clarion("channel", "check", "sms", *APP).code == 0
+    alone = clarion("channel", "check", "sms", *APP)
+    assert (alone.code, alone.err, "/receipts/" in alone.out) == (0, "", False)
 
     off = clarion("channel", "disable", "sms", *APP, "--json").json
     assert off == {"appId": "A", "workspaceId": "w", "channel": "sms", "enabled": False}
@@ -146,6 +147,7 @@ def test_from_birth_to_death(clarion: Clarion, file: Path) -> None:
     assert clarion("channel", "check", *APP, "--json").json == []
     assert "no enabled channel" in clarion("channel", "check", *APP).out
     assert [entry["ok"] for entry in clarion("channel", "check", "sms", *APP, "--json").json] == [True]
+    assert "sms is disabled" in clarion("channel", "check", "sms", *APP).err
     assert clarion("channel", "enable", "sms", *APP).out == "Enabled.\n"
 
     assert clarion("channel", "delete", "sms", *APP, "--json").json["deleted"] is True
@@ -229,7 +231,8 @@ def test_a_file_that_the_channel_names_is_found_from_elsewhere(
     [
         ("{", "one JSON object"),
         ("{}", "accessKeyId"),
-        ('{"accessKeyId": 7}', "accessKeyId"),
+        ('{"accessKeyId": 7}', "missing: accessKeySecret"),
+        ('{"AccessKeyId": "a", "accessKeySecret": "b"}', "AccessKeyId (do you mean accessKeyId?)"),
         ("", "one JSON object"),
     ],
 )
