@@ -117,7 +117,16 @@ def test_device_register(clarion: Clarion) -> None:
     clarion("app", "create", *APP)
     vendor = ("--channel", "hms", "--vendor-token", "t")
     made = clarion("device", "register", *APP, "--platform", "android", "--user", "u", *vendor, "--json").json
-    assert made.keys() == {"deliveryToken", "deviceSecret", "appId", "workspaceId", "platform", "userId"}
+    assert made.keys() == {
+        "deliveryToken",
+        "deviceSecret",
+        "appId",
+        "workspaceId",
+        "platform",
+        "userId",
+        "channel",
+    }
+    assert made["channel"] == "hms"
 
 
 def test_check(clarion: Clarion, tmp_path: Path) -> None:
