@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
@@ -146,7 +146,7 @@ def _queries() -> Iterator[tuple[str, Query]]:
 
 
 @pytest.mark.parametrize("query", [pytest.param(query, id=name) for name, query in _queries()])
-async def test_no_statement_scans_a_table(query: Query, planned: sqlite3.Connection) -> None:
+def test_no_statement_scans_a_table(query: Query, planned: sqlite3.Connection) -> None:
     compiled = query._compile(Backend.SQLITE)
     values = ["[]" if name in _LISTS else 1 for name in compiled.names]
     plan = [row[3] for row in planned.execute(f"EXPLAIN QUERY PLAN {compiled.sql}", values)]
@@ -154,10 +154,10 @@ async def test_no_statement_scans_a_table(query: Query, planned: sqlite3.Connect
     assert not [step for step in plan if step.startswith("SCAN") and "VIRTUAL TABLE" not in step]
 
 
-@pytest.fixture
-async def planned(tmp_path: Path) -> AsyncIterator[sqlite3.Connection]:
-    path = tmp_path / "plans.db"
-    await migrate(f"sqlite:///{path}")
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
+    path = tmp_path_factory.mktemp("plans") / "plans.db"
+    asyncio.run(migrate(f"sqlite:///{path}"))
     connection = sqlite3.connect(path)
     yield connection
     connection.close()

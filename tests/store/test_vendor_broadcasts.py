@@ -208,8 +208,9 @@ class TestOutcomes:
             ("sent", outcome),
             ("acked", "delivered"),
         ]
-        assert hops[2].code == getattr(answer, "code", None)
-        assert text in hops[2].cause
+        assert (hops[2].code, hops[2].channel) == (getattr(answer, "code", None), "hms")
+        assert hops[2].next == ""
+        assert text in hops[2].cause.lower()
         assert "device link" in hops[2].cause
         assert await figures(system, task) == (1, 1, 1, 0, 0)
 

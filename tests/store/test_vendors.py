@@ -82,8 +82,14 @@ class TestRouting:
         assert await system.status(token) == ACKED
         assert await _owed(system) == []
         hop = (await system.trace(token)).hops[-1]
-        assert (hop.stage, hop.outcome, hop.code, hop.device) == ("sent", "taken", "vendor-id", token)
-        assert "no picture" in hop.cause
+        assert (hop.stage, hop.outcome, hop.code, hop.device, hop.channel) == (
+            "sent",
+            "taken",
+            "vendor-id",
+            token,
+            "hms",
+        )
+        assert "No picture." in hop.cause
 
     async def test_without_the_channel_the_own_link_is_used(self, system: System) -> None:
         _, token = await _phone(system)

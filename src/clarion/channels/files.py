@@ -27,6 +27,16 @@ class OverLength(Enum):
     CUT = "cut"
 
 
+def check_pair(user: str, key: str) -> None:
+    """Refuse half of what callbacks are signed with: it would switch the check off, or refuse them all.
+
+    Raises:
+        ValueError: one of the two is missing.
+    """
+    if bool(user) != bool(key):
+        raise ValueError("receiptUser and receiptKey belong together: give both, or neither")
+
+
 class Terms(NamedTuple):
     """How much a vendor may be sent. A target is a device or a phone number.
 

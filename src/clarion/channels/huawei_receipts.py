@@ -72,7 +72,7 @@ def authenticate(headers: Mapping[str, str], user: str, key: str, now: int) -> N
     Raises:
         ReceiptForged: it is missing, wrong, or too old.
     """
-    if not (user and key):
+    if not user and not key:
         return
     fields = _fields(headers)
     timestamp, nonce, value = (fields.get(name, "") for name in ("timestamp", "nonce", "value"))

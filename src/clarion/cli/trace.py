@@ -72,8 +72,11 @@ def _show(found: Trace) -> None:
         first, *rest = _lines(hop.cause + (f" [{hop.code}]" if hop.code else ""))
         out.print(first, markup=False)
         _print_below(rest)
+        where = [f"channel {hop.channel}"] if hop.channel else []
         if hop.device:
-            _print_below([f"device {hop.device}"], style="dim")
+            where.append(f"device {hop.device}")
+        if where:
+            _print_below([", ".join(where)], style="dim")
         if hop.next:
             step, *rest = _lines(f"→ {hop.next}")
             _print_below([step, *(f"  {line}" for line in rest)], style="yellow")

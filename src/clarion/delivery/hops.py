@@ -23,6 +23,7 @@ class Hop(NamedTuple):
         outcome: how it ended.
         code: a vendor's or device's own code, verbatim.
         detail: a vendor's or device's own text.
+        channel: label of the vendor's channel, when it is the vendor who said so.
     """
 
     message: int
@@ -33,11 +34,12 @@ class Hop(NamedTuple):
     outcome: Outcome
     code: str | None = None
     detail: str | None = None
+    channel: str | None = None
 
 
 _INSERT = Insert(
     hops,
-    ("message", "hop", "at", "device", "stage", "outcome", "code", "detail"),
+    ("message", "hop", "at", "device", "stage", "outcome", "code", "detail", "channel"),
     on_conflict="DO NOTHING",
 )
 
@@ -46,5 +48,8 @@ async def write_hops(transaction: Transaction, steps: Sequence[Hop]) -> None:
     """Add steps to the trace."""
     await transaction.insert(
         _INSERT,
-        [(s.message, s.hop, s.at, s.device, s.stage.value, s.outcome.label, s.code, s.detail) for s in steps],
+        [
+            (s.message, s.hop, s.at, s.device, s.stage.value, s.outcome.label, s.code, s.detail, s.channel)
+            for s in steps
+        ],
     )

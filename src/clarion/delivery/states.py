@@ -174,7 +174,7 @@ class Outcome(Enum):
     )
     FATE_UNKNOWN = (
         "fate_unknown",
-        "The connection to the vendor's service was lost after the message had been sent: it may have it or not.",
+        "The vendor's service was sent the message and gave no answer that tells whether it took it.",
         "A single push is sent again; a multiple push or broadcast is not, so that nobody gets it twice.",
     )
     CONFIRMED = "confirmed", "The vendor's service reports that the message arrived.", ""
@@ -254,5 +254,8 @@ class Outcome(Enum):
         self.cause = cause
         self.next_step = next_step
 
+
+LEFT_TO_LINK = "The message goes over to the device link."
+"""What a detail says besides the vendor's words, when the next step is not about the vendor any more."""
 
 OUTCOMES = {outcome.label: outcome for outcome in Outcome}

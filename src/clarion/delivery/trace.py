@@ -14,7 +14,7 @@ from clarion.delivery.activities import ONLY_WAY
 from clarion.delivery.broadcasts.history import History, history
 from clarion.delivery.routing import LINK
 from clarion.delivery.sms.owed import owed_sms
-from clarion.delivery.states import OPEN, OUTCOMES, MessageStatus, Outcome, Stage
+from clarion.delivery.states import LEFT_TO_LINK, OPEN, OUTCOMES, MessageStatus, Outcome, Stage
 from clarion.store.database import Database, Row, Transaction
 from clarion.store.queries import Query
 from clarion.store.schema import channels, deliveries, devices, hops, messages, tasks
@@ -22,7 +22,11 @@ from clarion.store.schema_vendors import activities
 
 
 class TraceHop(msgspec.Struct, frozen=True):
-    """One hop: when (ms), what, how it ended, the channel's own code, why in plain language, what to do."""
+    """One hop: when (ms), what, how it ended, the channel's own code, why in plain language, what to do.
+
+    `device`: token of the device, where it concerns one. `channel`: label of the vendor's channel, where the vendor
+    said so.
+    """
 
     at: int
     stage: str
@@ -31,6 +35,7 @@ class TraceHop(msgspec.Struct, frozen=True):
     cause: str
     next: str
     device: str | None = None
+    channel: str | None = None
 
 
 class Trace(msgspec.Struct, frozen=True, rename="camel"):
@@ -93,6 +98,7 @@ _HOPS = Query(
             .where(activities.c.activity == hops.c.device)
             .scalar_subquery(),
         ),
+        hops.c.channel,
     )
     .join(devices, devices.c.device == hops.c.device, isouter=True)
     .where(hops.c.message == bindparam("message"))
@@ -201,10 +207,11 @@ def _of_broadcast(found: History, target: str, msg_key: str) -> Trace:
                 o.label,
                 code,
                 f"{o.cause} {detail}" if detail else o.cause,
-                "" if o in done else o.next_step,
+                "" if o in done or LEFT_TO_LINK in (detail or "") else o.next_step,
                 token,
+                channel,
             )
-            for at, stage, o, token, code, detail in found.moments
+            for at, stage, o, token, code, detail, channel in found.moments
         ],
     )
 
@@ -234,11 +241,11 @@ _UNTIL_REVOKED = frozenset({Outcome.QUEUED, Outcome.WRITTEN, *UNBOUND.values()})
 
 
 def _read_hops(rows: Sequence[Sequence[Any]]) -> Iterator[TraceHop]:
-    reached = {token for _, stage, _, _, _, token in rows if stage in (Stage.SENT.value, Stage.ACKED.value)}
-    acknowledged = {token for _, stage, _, _, _, token in rows if stage == Stage.ACKED.value}
-    recalled = {token for _, stage, _, _, _, token in rows if stage == Stage.RECALLED.value}
+    reached = {token for _, stage, _, _, _, token, _ in rows if stage in (Stage.SENT.value, Stage.ACKED.value)}
+    acknowledged = {token for _, stage, _, _, _, token, _ in rows if stage == Stage.ACKED.value}
+    recalled = {token for _, stage, _, _, _, token, _ in rows if stage == Stage.RECALLED.value}
     revoked = any(stage == Stage.REVOKED.value for _, stage, *_ in rows)
-    for at, stage, label, code, detail, token in rows:
+    for at, stage, label, code, detail, token, channel in rows:
         outcome = OUTCOMES[label]
         cause = f"{outcome.cause} {detail}" if detail else outcome.cause
         done = token in {
@@ -249,4 +256,5 @@ def _read_hops(rows: Sequence[Sequence[Any]]) -> Iterator[TraceHop]:
             Outcome.RECALL_UNKNOWN: recalled,
         }.get(outcome, ())
         done |= revoked and outcome in _UNTIL_REVOKED
-        yield TraceHop(at, stage, label, code, cause, "" if done else outcome.next_step, token)
+        done |= bool(detail) and LEFT_TO_LINK in detail
+        yield TraceHop(at, stage, label, code, cause, "" if done else outcome.next_step, token, channel)

@@ -261,9 +261,10 @@ hops = Table(
     text_column("outcome"),
     text_column("code", null=True),
     text_column("detail", null=True),
+    text_column("channel", null=True),
     sqlite_with_rowid=False,
 )
-"""The trace: what happened to a message, in order."""
+"""The trace: what happened to a message, in order. `channel`: of a vendor's answers and receipts."""
 
 reports = Table(
     "reports",

@@ -48,6 +48,8 @@ def test_what_is_needed_is_enough(label: str) -> None:
         ({"baseUrl": "push.example.com"}, r"\$.baseUrl"),
         ({"testMessages": "yes"}, r"\$.testMessages"),
         ({"receiptId": "x" * 65}, r"\$.receiptId"),
+        ({"receiptUser": "receipt-user"}, "receiptUser and receiptKey belong together"),
+        ({"receiptKey": "receipt-key"}, "receiptUser and receiptKey belong together"),
     ],
 )
 def test_what_is_wrong_is_named(label: str, changes: dict[str, Any], words: str) -> None:
@@ -72,7 +74,8 @@ def test_no_file(label: str, text: bytes) -> None:
 
 @every_vendor
 def test_secrets_are_not_shown(label: str) -> None:
-    settings = parse(label, {"proxy": "http://user:pass-word@proxy:3128", "receiptKey": "receipt-key"})
+    signed = {"receiptUser": "receipt-user", "receiptKey": "receipt-key"}
+    settings = parse(label, {"proxy": "http://user:pass-word@proxy:3128", **signed})
     written = StringIO()
     Console(file=written, width=1000).print(settings)
     shown = f"{settings!r} {settings} {written.getvalue()}"

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec import Meta
 
-from clarion.channels.files import ChannelFile, Word, parse_file
+from clarion.channels.files import ChannelFile, Word, check_pair, parse_file
 
 BASE_URL = "https://push-api.cloud.huawei.com"
 
@@ -85,6 +85,7 @@ class HarmonySettings(ChannelFile, frozen=True):
     test_messages: bool = False
 
     def __post_init__(self) -> None:
+        check_pair(self.receipt_user, self.receipt_key)
         if self.service_account.project_id != self.project_id:
             raise ValueError("projectId is not the project of serviceAccount")
 

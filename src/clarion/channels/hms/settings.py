@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from clarion.channels.files import ChannelFile, OverLength, Word, parse_file
+from clarion.channels.files import ChannelFile, OverLength, Word, check_pair, parse_file
 
 BASE_URL = "https://push-api.cloud.huawei.com"
 TOKEN_URL = "https://oauth-login.cloud.huawei.com/oauth2/v3/token"  # noqa: S105
@@ -41,6 +41,9 @@ class HmsSettings(ChannelFile, frozen=True):
     test_messages: bool = False
     trampoline: Annotated[str, Meta(max_length=1024)] = ""
     over_length: OverLength = OverLength.REFUSE
+
+    def __post_init__(self) -> None:
+        check_pair(self.receipt_user, self.receipt_key)
 
 
 def parse(text: bytes) -> HmsSettings:

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from clarion.channels.files import ChannelFile, Word, parse_file
+from clarion.channels.files import ChannelFile, Word, check_pair, parse_file
 
 BASE_URL = "https://push-api.cloud.honor.com"
 TOKEN_URL = "https://iam.developer.honor.com/auth/token"  # noqa: S105
@@ -39,6 +39,9 @@ class HonorSettings(ChannelFile, frozen=True):
     receipt_key: Annotated[str, Meta(max_length=256)] = ""
     test_messages: bool = False
     trampoline: Annotated[str, Meta(max_length=1024)] = ""
+
+    def __post_init__(self) -> None:
+        check_pair(self.receipt_user, self.receipt_key)
 
 
 def parse(text: bytes) -> HonorSettings:

@@ -75,6 +75,7 @@ class Moment(NamedTuple):
         token: of the device on which it happened.
         code: the vendor's own code.
         detail: the vendor's own words, and what was done.
+        channel: label of the vendor's channel.
     """
 
     at: int
@@ -83,6 +84,7 @@ class Moment(NamedTuple):
     token: str | None = None
     code: str | None = None
     detail: str | None = None
+    channel: str | None = None
 
 
 class History(NamedTuple):
@@ -190,7 +192,7 @@ def _placed(
 def _said(said: Said, token: str) -> Moment:
     outcome = OUTCOMES[said.word.outcome]
     stage = Stage.RECALLED if outcome in _OF_RECALLS else Stage.SENT
-    return Moment(said.at, stage, outcome, token, said.word.code or None, said.word.text or None)
+    return Moment(said.at, stage, outcome, token, said.word.code or None, said.word.text or None, said.channel)
 
 
 def _unplaced(broadcast: _Broadcast, device: _Device | None, now: int) -> History:

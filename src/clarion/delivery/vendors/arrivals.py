@@ -270,7 +270,7 @@ class Arrivals:
         written = await transaction.insert(INSERT_REPORTS, [(*key, matches[by_key[key]].at) for key in by_key])
         news = {by_key[message, device, kind] for message, device, kind in written}
         new = [matches[place] for place in sorted(news)]
-        await write_hops(transaction, [self._hop(match) for match in new])
+        await write_hops(transaction, [self._hop(match, told.channel) for match in new])
         arrived = [
             Report(match.copy.device, match.copy.message, EventKind.ARRIVE, 0, match.at)
             for match in new
@@ -311,12 +311,20 @@ class Arrivals:
                 if of == task and device in strangers:
                     fates[place] = ReceiptFate.UNKNOWN
 
-    def _hop(self, match: _Match) -> Hop:
+    def _hop(self, match: _Match, channel: str) -> Hop:
         stage, outcome = STEPS[match.receipt.kind]
         code, text = match.receipt.code[:_MAX_CODE], match.receipt.text[:_MAX_DETAIL]
         copy = match.copy
         return Hop(
-            copy.message, self._ids.next(), match.at, copy.device, stage, outcome, code or None, text or None
+            copy.message,
+            self._ids.next(),
+            match.at,
+            copy.device,
+            stage,
+            outcome,
+            code or None,
+            text or None,
+            channel,
         )
 
 

@@ -10,7 +10,7 @@ from clarion.delivery.broadcasts.pages import unpack_numbers
 from clarion.delivery.broadcasts.places import SETTLED, held_page, joins_among, write_join, write_page
 from clarion.delivery.broadcasts.sends import Send, Word, insert_sends
 from clarion.delivery.series import Mark
-from clarion.delivery.states import Outcome
+from clarion.delivery.states import LEFT_TO_LINK, Outcome
 from clarion.delivery.vendors.claims import Abandon
 from clarion.ids import IdGenerator
 from clarion.store.database import Transaction
@@ -43,7 +43,7 @@ _DROP = Query(delete(broadcast_parts).where(broadcast_parts.c.part == bindparam(
 _WORD = Word(
     Outcome.MISCONFIGURED.label,
     "",
-    "The app does not have the channel any more. The message goes over to the device link.",
+    f"The app does not have the channel any more. {LEFT_TO_LINK}",
 )
 
 

@@ -209,6 +209,7 @@ class Recorder:
             said.outcome,
             said.code or None,
             said.detail or None,
+            batch.channel,
         )
 
 

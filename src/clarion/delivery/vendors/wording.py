@@ -17,7 +17,7 @@ from clarion.channels.base import (
     Superseded,
     Unknown,
 )
-from clarion.delivery.states import Outcome
+from clarion.delivery.states import LEFT_TO_LINK, Outcome
 from clarion.delivery.vendors.line import Waiting
 from clarion.delivery.vendors.verdicts import Step, Verdict
 
@@ -36,7 +36,6 @@ OUTCOME_OF: Mapping[type, Outcome] = {
 }
 """What the trace calls a vendor's outcome."""
 
-_LINK = "The message goes over to the device link."
 _REPEAT = "It is sent again, and may come twice."
 _CUT_OFF = "The server stopped during an earlier attempt, so it may have come twice."
 
@@ -63,11 +62,11 @@ def wording(judged: Judged) -> Wording:
     if type(outcome) is Accepted and not outcome.notes and not waiting.cut_off:
         return Wording(Outcome.TAKEN, outcome.vendor_id, "")  # what is said most often
     if isinstance(outcome, Accepted):
-        code, parts = outcome.vendor_id, ["; ".join(outcome.notes)]
+        code, parts = outcome.vendor_id, [_sentence("; ".join(outcome.notes))]
     else:
-        code, parts = outcome.code, [outcome.text]
+        code, parts = outcome.code, [_sentence(outcome.text)]
     if verdict.step is Step.LINK:
-        parts.append(_LINK)
+        parts.append(LEFT_TO_LINK)
     elif verdict.repeat:
         parts.append(_REPEAT)
     if waiting.cut_off:
@@ -75,3 +74,9 @@ def wording(judged: Judged) -> Wording:
     detail = " ".join(filter(None, parts)) if len(parts) > 1 else parts[0]
     kept = isinstance(outcome, InvalidToken) and not verdict.drop_token
     return Wording(Outcome.TOKEN_KEPT if kept else OUTCOME_OF[type(outcome)], code, detail[:MAX_DETAIL])
+
+
+def _sentence(text: str) -> str:
+    """A vendor's words as a sentence, which others may follow."""
+    text = text.strip()
+    return text if not text or text[-1] in ".!?。" else f"{text[0].upper()}{text[1:]}."

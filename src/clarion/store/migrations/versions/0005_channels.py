@@ -37,6 +37,7 @@ def _bytes(name: str, *, null: bool = False) -> "sa.Column[bytes]":
 
 
 def upgrade() -> None:
+    op.add_column("hops", _text("channel", null=True))
     op.add_column("deliveries", sa.Column("repeats", sa.SmallInteger(), nullable=False, server_default="0"))
     op.create_table(
         "channels",
