@@ -287,6 +287,17 @@ async def test_numbers_go_on_after_those_of_parts(system: System) -> None:
     assert await largest_id(system.database) == part
 
 
+async def test_numbers_go_on_after_those_of_recalls(system: System) -> None:
+    task = await announce(system)
+    system.clock.advance(60)
+    await system.broadcasts.revoke(system.app.key, task)
+    system.clock.jump(-120)
+    later = await announce(await system.restarted(), "later")
+    # Devices remember up to which number they have been told all; a smaller one would be passed over.
+    ((revocation,),) = await system.rows("SELECT revocation FROM broadcasts WHERE task = :task", task=task)
+    assert later > revocation
+
+
 async def test_a_deleted_app_leaves_no_parts(system: System) -> None:
     system.channels.set_up(system.app.key, "hms")
     (device,) = await _phones(system, 1)

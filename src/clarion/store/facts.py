@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from clarion.store.database import Database, Transaction
 from clarion.store.queries import Query
 from clarion.store.schema import devices, messages, nonces, tasks, templates
+from clarion.store.schema_campaigns import broadcasts
 from clarion.store.schema_vendors import activities, broadcast_parts
 
 _LARGEST = tuple(
@@ -19,6 +20,7 @@ _LARGEST = tuple(
         templates.c.template,
         activities.c.activity,
         broadcast_parts.c.part,
+        broadcasts.c.revocation,
     )
 )
 _ONE = Query(select(1))
