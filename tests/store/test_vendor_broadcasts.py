@@ -413,6 +413,17 @@ class TestRevocation:
         assert await _status(system, device) == MessageStatus.REVOKED.label
         assert await frames(system, device) == []
 
+    async def test_what_waits_in_a_line_is_not_sent_any_more(self, system: System) -> None:
+        vendor = _vendor(system)
+        await _phones(system, 900)
+        task = await _under_way(system, vendor, 600)  # six batches; the rest has no place yet
+        await system.broadcasts.revoke(system.app.key, task)
+        await system.feeder.work()
+        vendor.gate.set()
+        await _settled(system)
+        assert len(vendor.sent) == 600
+        assert await figures(system, task) == (900, 600, 0, 0, 0)
+
     async def test_what_was_under_way_is_known_to_have_been_taken(self, system: System) -> None:
         vendor = _vendor(system)
         (device,) = await _phones(system, 1)

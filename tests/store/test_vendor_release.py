@@ -9,7 +9,7 @@ from dataclasses import replace
 from sqlalchemy import text
 
 from clarion.channels.registry import Channel, Platform
-from clarion.delivery.vendors.line import Waiting
+from clarion.delivery.vendors.waiting import Waiting
 from clarion.devices.model import DeviceDetails, VendorToken
 from clarion.failures import StoreUnavailable
 from clarion.store.database import Transaction

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable
 
 from clarion.channels.message import PushContent
 from clarion.clock import Clock
@@ -11,7 +12,7 @@ from clarion.delivery.accept import Accepted, NewTask
 from clarion.delivery.broadcasts.courier import Courier
 from clarion.delivery.broadcasts.inbox import BroadcastInbox
 from clarion.delivery.broadcasts.joins import Joins
-from clarion.delivery.broadcasts.log import OpenLog, entry_of
+from clarion.delivery.broadcasts.log import OpenLog, Progress, entry_of
 from clarion.delivery.broadcasts.notes import Notes
 from clarion.delivery.broadcasts.parts import PartsDue
 from clarion.delivery.broadcasts.planner import Planner
@@ -106,7 +107,7 @@ class Broadcasts:
         asked = Revocation(app, task, self._ids.next(), self._clock.now_ms())
         result = await self._writer.submit(revoke_broadcasts, asked)
         if result is not None:
-            await self._log.refresh()
+            self._stop(await self._log.refresh())
             self._recalls.set()
         return result
 
@@ -124,7 +125,9 @@ class Broadcasts:
 
     async def keep_up(self) -> None:
         """Bring to connected devices what other processes did; wake those that wait; move their cursors."""
-        await self._courier.catch_up(await self._log.refresh())
+        found = await self._log.refresh()
+        self._stop(found)
+        await self._courier.catch_up(found)
         late = self.joins.covered(self._courier.is_covered)
         for start in range(0, len(late), _STEP_JOINS):
             step = late[start : start + _STEP_JOINS]
@@ -134,6 +137,10 @@ class Broadcasts:
             self.joins.settled(step)
         while await self._seen.flush():
             pass
+
+    def _stop(self, found: Iterable[Progress]) -> None:
+        """Have vendors sent no more of what was revoked."""
+        self._due.stop([one.task for one in found if one.revocation is not None])
 
     async def write_pages(self) -> None:
         """Write a page of each unfinished broadcast in turn, until all are finished.

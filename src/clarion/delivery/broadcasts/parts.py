@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete
@@ -109,6 +109,7 @@ class PartsDue:
 
     def __init__(self) -> None:
         self._ways: set[tuple[int, str]] = set()
+        self._stopped: dict[int, bool] = {}  # by revoked broadcast: whether it was heard of
         self._news = asyncio.Event()
 
     def add(self, app: int, channels: Iterable[str]) -> None:
@@ -128,3 +129,15 @@ class PartsDue:
         ways = frozenset(self._ways)
         self._ways.clear()
         return ways
+
+    def stop(self, revoked: Collection[int]) -> None:
+        """Of these broadcasts, which were revoked, nothing more shall be sent. To be called on the event loop."""
+        self._stopped = {task: self._stopped.get(task, False) for task in revoked}
+        if not all(self._stopped.values()):
+            self._news.set()
+
+    def take_stopped(self) -> list[int]:
+        """The broadcasts that were revoked since the last time."""
+        new = [task for task, heard in self._stopped.items() if not heard]
+        self._stopped.update(dict.fromkeys(new, True))
+        return new

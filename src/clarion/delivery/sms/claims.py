@@ -18,7 +18,7 @@ from clarion.delivery.hops import Hop, write_hops
 from clarion.delivery.sms.rules import MOST_DOUBTS, SmsStrategy, obstacle
 from clarion.delivery.states import Outcome, Stage
 from clarion.delivery.vendors.lanes import Lane
-from clarion.delivery.vendors.line import Waiting
+from clarion.delivery.vendors.waiting import Waiting
 from clarion.ids import IdGenerator
 from clarion.store.database import Row, Transaction
 from clarion.store.queries import Query

@@ -28,8 +28,8 @@ from clarion.channels.base import (
 from clarion.delivery.hops import Hop, write_hops
 from clarion.delivery.sms.rules import SMS, Attempt, Verdict, verdict
 from clarion.delivery.states import Outcome, Stage
-from clarion.delivery.vendors.line import Waiting
 from clarion.delivery.vendors.quota import count_targets, taken
+from clarion.delivery.vendors.waiting import Waiting
 from clarion.ids import IdGenerator
 from clarion.store.database import Transaction
 from clarion.store.queries import Query

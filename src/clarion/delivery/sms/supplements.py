@@ -16,10 +16,11 @@ from clarion.delivery.sms.claims import STEP_ROWS, Claims, ClaimSms
 from clarion.delivery.sms.recorder import SmsBatch, SmsRecorder
 from clarion.delivery.sms.rules import SMS
 from clarion.delivery.vendors.lanes import Lane
-from clarion.delivery.vendors.line import Line, LineLimits, Waiting
+from clarion.delivery.vendors.line import Line, LineLimits
 from clarion.delivery.vendors.lines import ChannelSource, LineName
 from clarion.delivery.vendors.pacing import DayLimit
 from clarion.delivery.vendors.quota import vendor_day
+from clarion.delivery.vendors.waiting import Waiting
 from clarion.delivery.vendors.watch import Watch
 from clarion.failures import StoreUnavailable
 from clarion.store.database import Database, Row, Transaction

@@ -14,7 +14,7 @@ from clarion.delivery.accept import LEASE_MS, TargetType
 from clarion.delivery.activities import address
 from clarion.delivery.series import PushKind
 from clarion.delivery.vendors.lanes import LANE_OF
-from clarion.delivery.vendors.line import Waiting
+from clarion.delivery.vendors.waiting import Waiting
 from clarion.store.database import Transaction
 from clarion.store.queries import Query
 from clarion.store.schema import DUE_FROM_VENDORS, deliveries, devices, messages, tasks

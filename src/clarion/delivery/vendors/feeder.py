@@ -8,9 +8,10 @@ from clarion.channels.base import InvalidToken
 from clarion.clock import Clock
 from clarion.delivery.broadcasts.parts import PartsDue
 from clarion.delivery.vendors.lanes import Lane
-from clarion.delivery.vendors.line import Line, Unsent
+from clarion.delivery.vendors.line import Line
 from clarion.delivery.vendors.lines import ChannelSource, LineName, Lines
 from clarion.delivery.vendors.part_claims import ANY_DUE, PartClaim, PartClaims
+from clarion.delivery.vendors.waiting import Unsent
 from clarion.ids import IdGenerator
 from clarion.store.database import Database, Transaction
 from clarion.store.group import GroupWriter
@@ -59,6 +60,8 @@ class Feeder:
     async def work(self) -> bool:
         """Wait for parts, for `POLL_SECONDS` at most; then fetch what there is room for."""
         ways = {LineName(*way) for way in await self._due.heard(POLL_SECONDS)}
+        for task in self._due.take_stopped():
+            self._lines.forget(task)
         now = self._clock.monotonic()
         if now - self._polled_at >= POLL_SECONDS:
             self._polled_at = now

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import Generic, TypeVar
 
@@ -71,6 +71,13 @@ class Lanes(Generic[T]):
             queue.append(item)
             taken += 1
         return taken
+
+    def drop(self, lane: Lane, unwanted: Callable[[T], bool]) -> None:
+        """Drop items of a lane."""
+        queue = self._lanes[lane]
+        kept = [item for item in queue if not unwanted(item)]
+        queue.clear()
+        queue.extend(kept)
 
     def clear(self) -> list[T]:
         """Take all items, of all lanes."""

@@ -7,15 +7,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple, TypeGuard
+from typing import TypeGuard
 
-import msgspec
 import structlog
 
 from clarion.channels.base import (
     Accepted,
     ConfigError,
-    Envelope,
     RateLimited,
     RecallOutcome,
     Retry,
@@ -29,6 +27,7 @@ from clarion.clock import Clock
 from clarion.delivery.vendors.lanes import Lane, Lanes
 from clarion.delivery.vendors.pacing import Breaker, DayLimit, Pace
 from clarion.delivery.vendors.quota import taken, used_up, vendor_day
+from clarion.delivery.vendors.waiting import Unsent, Waiting
 
 log = structlog.get_logger(__name__)
 
@@ -57,58 +56,8 @@ class LineLimits:
     reserved: int = 2
     waiting: int = 10_000
     rate: float = 0.0
-    margin: float = 20.0
+    margin: float = 45.0  # a call may take 30 s, and a token before it
     patience: float = 600.0
-
-
-class PartOf(NamedTuple):
-    """The part of a broadcast that an envelope belongs to.
-
-    Attributes:
-        part: number of its row.
-        task: the broadcast.
-        page: first device of the page that its devices are in; or the device, if it joined later.
-        platform: label of the platform that the broadcast goes to.
-        epoch: of the lease.
-    """
-
-    part: int
-    task: int
-    page: int
-    platform: str
-    epoch: int
-
-
-class Waiting(msgspec.Struct, frozen=True, gc=False):
-    """An envelope in a line.
-
-    Attributes:
-        envelope: what is to be sent.
-        lane: how urgent it is.
-        leased_until: until when this process has its row, ms.
-        part: of a broadcast.
-        cut_off: whether a process had it before that ended without a word.
-        repeats: how often it was sent again although the vendor may have had it.
-    """
-
-    envelope: Envelope
-    lane: Lane
-    leased_until: int
-    part: PartOf | None = None
-    cut_off: bool = False
-    repeats: int = 0
-
-
-class Unsent(NamedTuple):
-    """What a line that was closed leaves to others.
-
-    Attributes:
-        waiting: what it did not send, and what nobody else has leased.
-        doubtful: numbers of parts some of whose devices were sent it, which could not be recorded.
-    """
-
-    waiting: Sequence[Waiting]
-    doubtful: frozenset[int]
 
 
 Record = Callable[[Sequence[Waiting], Sequence[SendOutcome]], Awaitable[None]]
@@ -207,6 +156,11 @@ class Line:
             if self._running is None:
                 self._running = asyncio.get_running_loop().create_task(self._run(), name=f"line {self._name}")
         return taken
+
+    def forget(self, task: int) -> None:
+        """Send no more of a broadcast, which was revoked."""
+        self._lanes.drop(Lane.BROADCAST, lambda each: each.part is not None and each.part.task == task)
+        self._ask_for_more()
 
     def hold(self, limit: RateLimited) -> None:
         """Send nothing until a limit of the whole app ends."""

@@ -30,13 +30,14 @@ from clarion.delivery.connections import Connections
 from clarion.delivery.series import PushKind
 from clarion.delivery.vendors.claims import Abandon, Claim, Hasten, abandon, claim, hasten
 from clarion.delivery.vendors.lanes import LANE_OF, Lane
-from clarion.delivery.vendors.line import Line, LineLimits, Unsent, Waiting
+from clarion.delivery.vendors.line import Line, LineLimits
 from clarion.delivery.vendors.pacing import DayLimit
 from clarion.delivery.vendors.part_recorder import PartBatch, PartRecorder
 from clarion.delivery.vendors.quota import vendor_day
 from clarion.delivery.vendors.recorder import Batch, Recorder
 from clarion.delivery.vendors.release import release, releases
 from clarion.delivery.vendors.verdicts import TAKEN, Case, Policy, verdict
+from clarion.delivery.vendors.waiting import Unsent, Waiting
 from clarion.delivery.vendors.watch import Watch
 from clarion.delivery.vendors.wording import Judged
 from clarion.failures import StoreUnavailable
@@ -184,6 +185,11 @@ class Lines:
         if self._closed:
             return None
         return self._lines.get(name) or await self._open_soon(name)
+
+    def forget(self, task: int) -> None:
+        """Send no more of a broadcast, which was revoked."""
+        for line in self._lines.values():
+            line.forget(task)
 
     async def recall(self, name: LineName, copies: Sequence[VendorCopy]) -> Sequence[RecallOutcome]:
         """Ask a vendor to take messages back."""

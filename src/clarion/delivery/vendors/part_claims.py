@@ -17,7 +17,7 @@ from clarion.delivery.broadcasts.pages import pack_numbers, unpack_numbers
 from clarion.delivery.broadcasts.parts import INSERT_PARTS
 from clarion.delivery.broadcasts.places import SETTLED, held_page, joins_among
 from clarion.delivery.vendors.lanes import Lane
-from clarion.delivery.vendors.line import PartOf, Waiting
+from clarion.delivery.vendors.waiting import PartOf, Waiting
 from clarion.ids import IdGenerator
 from clarion.store.database import Row, Transaction
 from clarion.store.queries import Query

@@ -22,11 +22,11 @@ from clarion.delivery.broadcasts.sends import Send, Word, insert_sends
 from clarion.delivery.ledger import Count, Event, EventKind, Figure, Ledger
 from clarion.delivery.series import Mark
 from clarion.delivery.states import Outcome
-from clarion.delivery.vendors.line import PartOf
 from clarion.delivery.vendors.part_abandon import PartAbandoner
 from clarion.delivery.vendors.quota import count_targets, taken
 from clarion.delivery.vendors.tokens import drop_tokens
 from clarion.delivery.vendors.verdicts import Step
+from clarion.delivery.vendors.waiting import PartOf
 from clarion.delivery.vendors.wording import Judged, wording
 from clarion.ids import IdGenerator
 from clarion.store.database import Transaction

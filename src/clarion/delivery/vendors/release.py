@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 from sqlalchemy import bindparam, update
 
 from clarion.delivery.vendors.claims import STEP_ROWS
-from clarion.delivery.vendors.line import Unsent
+from clarion.delivery.vendors.waiting import Unsent
 from clarion.store.database import Transaction
 from clarion.store.queries import Query
 from clarion.store.schema import deliveries

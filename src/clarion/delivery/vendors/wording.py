@@ -18,8 +18,8 @@ from clarion.channels.base import (
     Unknown,
 )
 from clarion.delivery.states import LEFT_TO_LINK, Outcome
-from clarion.delivery.vendors.line import Waiting
 from clarion.delivery.vendors.verdicts import Step, Verdict
+from clarion.delivery.vendors.waiting import Waiting
 
 MAX_DETAIL = 300
 """Most characters of a detail."""

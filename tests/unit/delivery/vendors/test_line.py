@@ -23,9 +23,10 @@ from clarion.channels.base import (
 from clarion.channels.message import PushContent
 from clarion.clock import SystemClock
 from clarion.delivery.vendors.lanes import Lane
-from clarion.delivery.vendors.line import Line, LineLimits, Waiting
+from clarion.delivery.vendors.line import Line, LineLimits
 from clarion.delivery.vendors.pacing import BreakerState, DayLimit
 from clarion.delivery.vendors.quota import OWN_LIMIT, vendor_day
+from clarion.delivery.vendors.waiting import Waiting
 
 CONTENT = PushContent("t", "c")
 CLOSED = BreakerState.CLOSED
