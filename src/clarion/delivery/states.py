@@ -98,6 +98,11 @@ class Outcome(Enum):
         "The broadcast has not got to this device yet.",
         "Devices are looked up a thousand at a time, in the order in which they registered; ask again in a moment.",
     )
+    CHANNEL_OFF = (
+        "channel_off",
+        "The message waits for the device link: the app has no enabled channel for the device's vendor token.",
+        "`clarion channel list` shows what there is; `channel set` or `channel enable` lets the next push use it.",
+    )
     NO_CHANNEL = (
         "no_channel",
         "A live activity is reached through the APNs channel alone, and the app has not set that up.",

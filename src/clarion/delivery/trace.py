@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, bindparam, func, select
+from sqlalchemy import Column, bindparam, exists, func, select
 
 from clarion.clock import Clock
 from clarion.delivery.accept import ACTIVITY_TYPES, UNBOUND, TargetType
@@ -133,6 +133,26 @@ _AT_VENDOR = {True: _at_vendor(devices.c.user_id), False: _at_vendor(devices.c.t
 """Whether a message waits for a vendor, by whether its target is a user."""
 
 
+def _unused_token(column: Column[Any]) -> Query:
+    is_on = exists().where(
+        channels.c.app == devices.c.app, channels.c.channel == devices.c.channel, channels.c.enabled != 0
+    )
+    return Query(
+        select(devices.c.channel)
+        .where(
+            devices.c.app == bindparam("app"),
+            column == bindparam("target"),
+            devices.c.vendor_token.is_not(None),
+            ~is_on,
+        )
+        .limit(1)
+    )
+
+
+_UNUSED_TOKEN = {True: _unused_token(devices.c.user_id), False: _unused_token(devices.c.token)}
+"""Whether a device has a vendor's token whose channel the app does not have, by whether the target is a user."""
+
+
 async def trace(database: Database, clock: Clock, app: int, target: str, msg_key: str) -> Trace | None:
     """The trace of the newest message with this target and key, else of such a broadcast; or None.
 
@@ -228,9 +248,11 @@ async def _planned(
         return Outcome.NO_CHANNEL if is_set_up is None else Outcome.VENDOR_QUEUED
     if kind is not TargetType.USER and await transaction.fetch_one(_DEVICE, app=app, token=target) is None:
         return Outcome.NO_DEVICE
-    query = _AT_VENDOR[kind is TargetType.USER]
-    waiting = await transaction.fetch_one(query, app=app, target=target, message=message)
-    return Outcome.QUEUED if waiting is None else Outcome.VENDOR_QUEUED
+    by_user = kind is TargetType.USER
+    if await transaction.fetch_one(_AT_VENDOR[by_user], app=app, target=target, message=message) is not None:
+        return Outcome.VENDOR_QUEUED
+    unused = await transaction.fetch_one(_UNUSED_TOKEN[by_user], app=app, target=target)
+    return Outcome.QUEUED if unused is None else Outcome.CHANNEL_OFF
 
 
 def _hop(at: int, stage: Stage, outcome: Outcome) -> TraceHop:
