@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Protocol
 
@@ -49,3 +50,12 @@ class ManualClock:
     def jump(self, seconds: float) -> None:
         """Set the wall clock forward or back, as an administrator or NTP may; the monotonic reading stays."""
         self._now_ms += int(seconds * 1000)
+
+
+async def heard(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, for some seconds at most; whoever waits clears it."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass

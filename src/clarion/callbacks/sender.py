@@ -23,7 +23,7 @@ from clarion.callbacks.model import (
     without_query,
 )
 from clarion.callbacks.outbox import STEP_ROWS, Outbox
-from clarion.clock import Clock
+from clarion.clock import Clock, heard
 from clarion.failures import StoreUnavailable
 from clarion.ids import first_id_at, id_time_ms
 from clarion.observability.metrics import Metrics
@@ -144,9 +144,7 @@ class _Worker:
     async def _pause(self, seconds: float) -> None:
         if self._ending:
             return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._hurry.wait()
+        await heard(self._hurry, seconds)
         self._hurry.clear()
 
 

@@ -17,6 +17,7 @@ from clarion.delivery.recalls import REVOCABLE_MS
 from clarion.delivery.revocations import Revocable, Revocations
 from clarion.delivery.series import PushKind
 from clarion.delivery.states import Outcome
+from clarion.delivery.vendors.wording import recall_wording
 from clarion.ids import first_id_at
 from clarion.pushes.service import require_app
 from clarion.results import Refusal, ResultCode
@@ -254,13 +255,8 @@ class RevocationService:
 
 
 def _step(copy: VendorCopy, answer: RecallOutcome) -> tuple[VendorCopy, Outcome, str, str]:
-    match answer:
-        case Recalled():
-            return copy, Outcome.RECALLED, "", ""
-        case NotRecallable(code, text):
-            return copy, Outcome.NOT_RECALLABLE, code, text
-        case RecallUnknown(code, text):
-            return copy, Outcome.RECALL_UNKNOWN, code, text
+    said = recall_wording(answer)
+    return copy, said.outcome, said.code, said.detail
 
 
 def _number(task_id: str) -> int:

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from sqlalchemy import bindparam, select, text, tuple_, update
 
-from clarion.clock import Clock
+from clarion.clock import Clock, heard
 from clarion.delivery.accept import Accepted, NewTask
 from clarion.failures import StoreUnavailable
 from clarion.pushes.launch import Launcher
@@ -134,9 +134,7 @@ class Scheduler:
         Raises:
             StoreUnavailable: the rest is carried out later.
         """
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._pause):
-                await self._woken.wait()
+        await heard(self._woken, self._pause)
         self._woken.clear()
         self._pause = LOOK_SECONDS
         self._pause = await self.fire_due()

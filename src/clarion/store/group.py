@@ -17,6 +17,8 @@ from clarion.failures import StoreUnavailable
 from clarion.results import Refusal
 from clarion.store.database import Database, Transaction
 
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+
 C = TypeVar("C")
 R = TypeVar("R")
 
@@ -103,6 +105,27 @@ class GroupWriter:
         elif self._timer is None:
             self._timer = self._loop.call_later(self._linger, self._start)
         return future
+
+    async def insist(self, handler: Handler[C, R], command: C, gives_up: Callable[[], bool]) -> R:
+        """As `submit`, again while the database is away: for what must not be done twice for want of a row.
+
+        Args:
+            handler: as of `submit`.
+            command: as of `submit`.
+            gives_up: whether to try only for a moment still.
+
+        Raises:
+            StoreUnavailable: it was given up.
+        """
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await self.submit(handler, command)
+            except StoreUnavailable:
+                if gives_up() and pause > 1:
+                    raise
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def drain(self) -> None:
         """Wait until everything that was submitted is committed or has failed."""

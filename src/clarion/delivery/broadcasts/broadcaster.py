@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from clarion.channels.message import PushContent
-from clarion.clock import Clock
+from clarion.clock import Clock, heard
 from clarion.delivery.accept import Accepted, NewTask
 from clarion.delivery.broadcasts.courier import Courier
 from clarion.delivery.broadcasts.inbox import BroadcastInbox
@@ -113,13 +113,15 @@ class Broadcasts:
 
     async def tend(self) -> bool:
         """Wait for a recall, for `POLL_SECONDS` at most; then keep up."""
-        await _heard(self._recalls)
+        await heard(self._recalls, POLL_SECONDS)
+        self._recalls.clear()
         await self.keep_up()
         return False
 
     async def work(self) -> bool:
         """Wait for a broadcast, for `POLL_SECONDS` at most; then write its pages."""
-        await _heard(self._news)
+        await heard(self._news, POLL_SECONDS)
+        self._news.clear()
         await self.write_pages()
         return False
 
@@ -169,13 +171,3 @@ class Broadcasts:
     async def retain(self) -> int:
         """Delete a little of what is past retention; how many rows."""
         return await self._retention.retain()
-
-
-async def _heard(event: asyncio.Event) -> None:
-    """Wait for `event`, for `POLL_SECONDS` at most."""
-    try:
-        async with asyncio.timeout(POLL_SECONDS):
-            await event.wait()
-    except TimeoutError:
-        pass
-    event.clear()

@@ -142,8 +142,8 @@ class Joins:
                 continue
             if not await transaction.insert(INSERT_JOINS, [(task, device, int(Mark.VENDOR), route, now)]):
                 continue  # it has acknowledged it meanwhile
-            part = NewPart(task, device, newcomer.app, way, [device])
-            await insert_parts(transaction, [part], self._ids, now)
+            part = NewPart(task, device, newcomer.app, way, [device], now)
+            await insert_parts(transaction, [part], self._ids)
             series = broadcast_series(newcomer.device.platform, way)
             counts.append(Count(newcomer.app, task, task, series, Figure.TOTAL))
         await self._ledger.count(transaction, counts, now)

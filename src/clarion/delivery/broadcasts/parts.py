@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, delete
 
 from clarion.channels.registry import BY_LABEL
+from clarion.clock import heard
 from clarion.delivery.broadcasts.pages import pack_numbers
 from clarion.delivery.routing import LINK, Reachable, way_to
 from clarion.delivery.series import Mark
@@ -17,7 +18,7 @@ from clarion.store.database import Transaction
 from clarion.store.queries import Insert, Query
 from clarion.store.schema_vendors import broadcast_parts
 
-INSERT_PARTS = Insert(
+_INSERT = Insert(
     broadcast_parts,
     (
         "part",
@@ -69,17 +70,31 @@ def ways_of(devices: Sequence[Reachable], configured: frozenset[str], *, link_on
 
 
 class NewPart(NamedTuple):
-    """Devices of a page (of the one that begins with `page`) to which a vendor has to take a broadcast."""
+    """Devices to which a vendor has to take a broadcast.
+
+    Attributes:
+        task: the broadcast.
+        page: first device of the page that they are in; or the device, if it joined later.
+        app: internal number of the app.
+        channel: label of the channel.
+        devices: their numbers, ascending.
+        due: when they are to be sent it, ms.
+        attempts: how often it was tried.
+        owner: who had them and ended without a word.
+    """
 
     task: int
     page: int
     app: int
     channel: str
     devices: Sequence[int]
+    due: int
+    attempts: int = 0
+    owner: str | None = None
 
 
-async def insert_parts(transaction: Transaction, parts: Iterable[NewPart], ids: IdGenerator, now: int) -> None:
-    """Write parts, due from `now` (ms) on."""
+async def insert_parts(transaction: Transaction, parts: Iterable[NewPart], ids: IdGenerator) -> None:
+    """Write parts, which nobody has leased."""
     rows = [
         (
             ids.next(),
@@ -88,15 +103,15 @@ async def insert_parts(transaction: Transaction, parts: Iterable[NewPart], ids: 
             part.app,
             part.channel,
             pack_numbers(part.devices),
-            0,
-            now,
-            None,
+            part.attempts,
+            part.due,
+            part.owner,
             0,
             0,
         )
         for part in parts
     ]
-    await transaction.insert(INSERT_PARTS, rows)
+    await transaction.insert(_INSERT, rows)
 
 
 async def drop_parts(transaction: Transaction, task: int) -> None:
@@ -120,11 +135,7 @@ class PartsDue:
 
     async def heard(self, seconds: float) -> frozenset[tuple[int, str]]:
         """Wait for news, for some seconds at most; the ways: app and label of the channel."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._news.wait()
-        except TimeoutError:
-            pass
+        await heard(self._news, seconds)
         self._news.clear()
         ways = frozenset(self._ways)
         self._ways.clear()

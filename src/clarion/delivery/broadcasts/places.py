@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -207,6 +207,44 @@ async def write_page(transaction: Transaction, task: int, page: Page) -> None:
         await transaction.execute(
             _WRITE_MARKS, id=task, page=page.first, new_marks=bytes(page.marks), new_times=page.times
         )
+
+
+async def change_places(
+    transaction: Transaction,
+    task: int,
+    first: int,
+    devices: Iterable[int],
+    *,
+    add: int = 0,
+    remove: int = 0,
+    unless: int = 0,
+) -> dict[int, int]:
+    """Change the marks of devices of one page, or of one that joined; the places of those that were changed.
+
+    Args:
+        transaction: it may write.
+        task: the broadcast.
+        first: first device of the page; or the device, if it joined later.
+        devices: which.
+        add: marks to add.
+        remove: marks to remove.
+        unless: devices with any of these marks stay as they are.
+    """
+    page = await held_page(transaction, task, first)
+    slots: dict[int, int] = {}
+    if page is not None:
+        for device in devices:
+            slot = page.index(device)
+            if slot is not None and not page.marks[slot] & unless:
+                page.change(slot, add, remove)
+                slots[device] = slot
+        await write_page(transaction, task, page)
+        return slots
+    for device, joined in (await joins_among(transaction, task, list(devices))).items():
+        if not joined.marks & unless:
+            await write_join(transaction, task, device, Mark(joined.marks & ~remove | add), joined.at)
+            slots[device] = 0
+    return slots
 
 
 def page_of(row: Row) -> Page:

@@ -198,8 +198,10 @@ class Planner:
             ways.routes,
         )
         await transaction.insert(_INSERT_PAGE, [page])
-        parts = [NewPart(step.task, first, step.app, channel, ways.by_channel[channel]) for channel in step.vendors]
-        await insert_parts(transaction, parts, self._ids, now)
+        parts = [
+            NewPart(step.task, first, step.app, channel, ways.by_channel[channel], now) for channel in step.vendors
+        ]
+        await insert_parts(transaction, parts, self._ids)
         counts = [
             Count(
                 step.app,

@@ -14,38 +14,23 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, select, update
 
-from clarion.channels.base import (
-    Accepted,
-    ConfigError,
-    InvalidToken,
-    PayloadError,
-    RateLimited,
-    Retry,
-    SendOutcome,
-    Superseded,
-    Unknown,
-)
+from clarion.channels.base import Accepted, InvalidToken, SendOutcome, Unknown
 from clarion.delivery.hops import Hop, write_hops
 from clarion.delivery.sms.rules import SMS, Attempt, Verdict, verdict
 from clarion.delivery.states import Outcome, Stage
 from clarion.delivery.vendors.quota import count_targets, taken
 from clarion.delivery.vendors.waiting import Waiting
+from clarion.delivery.vendors.wording import MAX_DETAIL, OUTCOME_OF
 from clarion.ids import IdGenerator
 from clarion.store.database import Transaction
 from clarion.store.queries import Query
 from clarion.store.schema_vendors import supplements
 
-_MAX_DETAIL = 300
-
 SMS_OUTCOMES: Mapping[type, Outcome] = {
+    **OUTCOME_OF,
     Accepted: Outcome.SMS_TAKEN,
     InvalidToken: Outcome.SMS_WRONG_NUMBER,
-    Retry: Outcome.VENDOR_TROUBLE,
-    RateLimited: Outcome.RATE_LIMITED,
-    PayloadError: Outcome.REJECTED,
-    ConfigError: Outcome.MISCONFIGURED,
     Unknown: Outcome.SMS_IN_DOUBT,
-    Superseded: Outcome.SUPERSEDED,
 }
 """What the trace calls the service's answer."""
 
@@ -142,6 +127,6 @@ class SmsRecorder:
             code, text = outcome.vendor_id, ""
         else:
             code, text = outcome.code, outcome.text
-        detail = f"{text} {found.note}".strip()[:_MAX_DETAIL]
+        detail = f"{text} {found.note}".strip()[:MAX_DETAIL]
         name = SMS_OUTCOMES[type(outcome)]
         return Hop(message, self._ids.next(), now, None, Stage.SMS, name, code or None, detail or None)

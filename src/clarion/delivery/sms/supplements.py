@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, select
 
 from clarion.channels.base import SendOutcome
-from clarion.clock import Clock
+from clarion.clock import Clock, heard
 from clarion.delivery.sms.claims import STEP_ROWS, Claims, ClaimSms
 from clarion.delivery.sms.recorder import SmsBatch, SmsRecorder
 from clarion.delivery.sms.rules import SMS
@@ -22,7 +22,6 @@ from clarion.delivery.vendors.pacing import DayLimit
 from clarion.delivery.vendors.quota import vendor_day
 from clarion.delivery.vendors.waiting import Waiting
 from clarion.delivery.vendors.watch import Watch
-from clarion.failures import StoreUnavailable
 from clarion.store.database import Database, Row, Transaction
 from clarion.store.group import GroupWriter
 from clarion.store.queries import Query
@@ -88,11 +87,7 @@ class Supplements:
 
     async def turn(self) -> bool:
         """Wait for an SMS, for `POLL_SECONDS` at most; then send what is due. Whether there may be more at once."""
-        try:
-            async with asyncio.timeout(POLL_SECONDS):
-                await self._news.wait()
-        except TimeoutError:
-            pass
+        await heard(self._news, POLL_SECONDS)
         self._news.clear()
         if more := await self.send_due():
             self._news.set()
@@ -161,14 +156,4 @@ class Supplements:
     async def _record(self, app: int, batch: Sequence[Waiting], outcomes: Sequence[SendOutcome]) -> None:
         """Record, and insist while the database is away: what was sent must not be sent again for want of a row."""
         said = SmsBatch(app, self._owner, self._clock.now_ms(), list(zip(batch, outcomes, strict=True)))
-        pause = 0.1
-        while True:
-            try:
-                await self._writer.submit(self._recorder.record, said)
-            except StoreUnavailable:
-                if self._closed and pause > 1:
-                    raise
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, 5.0)
-            else:
-                return
+        await self._writer.insist(self._recorder.record, said, lambda: self._closed)

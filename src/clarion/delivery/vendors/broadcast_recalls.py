@@ -12,15 +12,16 @@ from typing import NamedTuple
 import structlog
 from sqlalchemy import bindparam, select, update
 
-from clarion.channels.base import NotRecallable, Recalled, RecallOutcome, RecallUnknown, VendorCopy
+from clarion.channels.base import Recalled, RecallOutcome, RecallUnknown, VendorCopy
 from clarion.channels.registry import BY_THIRD_CHANNEL
 from clarion.clock import Clock
-from clarion.delivery.broadcasts.places import PAGE_COLUMNS, held_page, joins_among, page_of, write_join, write_page
+from clarion.delivery.broadcasts.places import PAGE_COLUMNS, change_places, page_of
 from clarion.delivery.broadcasts.planner import LAST_DEVICE
 from clarion.delivery.broadcasts.sends import Send, Word, insert_sends, taken_ids
 from clarion.delivery.series import Mark
 from clarion.delivery.states import Outcome
 from clarion.delivery.vendors.lines import LineName, Lines
+from clarion.delivery.vendors.wording import recall_wording
 from clarion.ids import IdGenerator
 from clarion.store.database import Database, Transaction
 from clarion.store.group import GroupWriter
@@ -199,13 +200,10 @@ class BroadcastRecalls:
 
     async def _record_one(self, transaction: Transaction, step: _Step) -> None:
         broadcast, now = step.broadcast, self._clock.now_ms()
-        gone = [
-            (slot, copy.device)
-            for said in step.answers.values()
-            for slot, copy, answer in said
-            if isinstance(answer, Recalled)
-        ]
-        await _mark(transaction, broadcast.task, step.page, gone)
+        answers = [each for said in step.answers.values() for each in said]
+        gone = [copy.device for _, copy, answer in answers if isinstance(answer, Recalled)]
+        if gone:
+            await change_places(transaction, broadcast.task, step.page, gone, add=Mark.RECALLED)
         sends = [
             Send(
                 broadcast.task,
@@ -223,24 +221,6 @@ class BroadcastRecalls:
             await transaction.execute(_ADVANCE, id=broadcast.task, before=broadcast.recalled, reached=step.reached)
 
 
-async def _mark(transaction: Transaction, task: int, first: int, gone: Sequence[tuple[int, int]]) -> None:
-    if not gone:
-        return
-    page = await held_page(transaction, task, first)
-    if page is not None:
-        for slot, _ in gone:
-            page.change(slot, Mark.RECALLED)
-        await write_page(transaction, task, page)
-        return
-    for device, joined in (await joins_among(transaction, task, [device for _, device in gone])).items():
-        await write_join(transaction, task, device, joined.marks | Mark.RECALLED, joined.at)
-
-
 def _word(answer: RecallOutcome) -> Word:
-    match answer:
-        case Recalled():
-            return Word(Outcome.RECALLED.label, "", "")
-        case NotRecallable(code, text):
-            return Word(Outcome.NOT_RECALLABLE.label, code, text)
-        case RecallUnknown(code, text):
-            return Word(Outcome.RECALL_UNKNOWN.label, code, text)
+    said = recall_wording(answer)
+    return Word(said.outcome.label, said.code, said.detail)

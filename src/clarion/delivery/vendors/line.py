@@ -23,7 +23,7 @@ from clarion.channels.base import (
     VendorCopy,
 )
 from clarion.channels.outcomes import VENDOR_ZONE
-from clarion.clock import Clock
+from clarion.clock import Clock, heard
 from clarion.delivery.vendors.lanes import Lane, Lanes
 from clarion.delivery.vendors.pacing import Breaker, DayLimit, Pace
 from clarion.delivery.vendors.quota import taken, used_up, vendor_day
@@ -207,7 +207,7 @@ class Line:
                 continue
             wait = max(self.pace.wait(now, min(self._vendor.batch, self._lanes.ready)), self.breaker.wait(now))
             if wait > 0 or not room:
-                await _heard(self._news, min(wait or _RECHECK_SECONDS, _RECHECK_SECONDS))
+                await heard(self._news, min(wait or _RECHECK_SECONDS, _RECHECK_SECONDS))
                 continue
             probe = self.breaker.begin()
             most = 1 if probe else min(self._vendor.batch, max(1, self.pace.allowance(now)), room)
@@ -343,11 +343,3 @@ def _parts_of(batch: Iterable[Waiting]) -> set[int]:
 
 def _is_trouble(outcome: SendOutcome) -> TypeGuard[Retry | Unknown | ConfigError]:
     return isinstance(outcome, _TROUBLES) and (not isinstance(outcome, ConfigError) or outcome.whole)
-
-
-async def _heard(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        pass

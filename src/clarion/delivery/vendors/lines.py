@@ -315,20 +315,12 @@ class Lines:
         Returns:
             Devices that are owed a message on the own link now.
         """
-        pause = 0.1
-        while True:
-            try:
-                # All of one lane, so either each is of a broadcast or none is.
-                if judged and judged[0].waiting.part is not None:
-                    batch = PartBatch(name.app, name.channel, self.owner, now, judged)
-                    return await self._writer.submit(self._parts.record, batch)
-                batch_of_messages = Batch(name.app, name.channel, self.owner, now, judged)
-                return (await self._writer.submit(self._recorder.record, batch_of_messages)).to_link
-            except StoreUnavailable:
-                if self._closed and pause > 1:
-                    raise
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, 5.0)
+        # All of one lane, so either each is of a broadcast or none is.
+        if judged and judged[0].waiting.part is not None:
+            parts = PartBatch(name.app, name.channel, self.owner, now, judged)
+            return await self._writer.insist(self._parts.record, parts, lambda: self._closed)
+        batch = Batch(name.app, name.channel, self.owner, now, judged)
+        return await self._writer.insist(self._recorder.record, batch, lambda: self._closed)
 
     def _now(self) -> int:
         return self._clock.now_ms()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, delete, select
 
 from clarion.delivery.broadcasts.pages import unpack_numbers
-from clarion.delivery.broadcasts.places import SETTLED, held_page, joins_among, write_join, write_page
+from clarion.delivery.broadcasts.places import SETTLED, change_places
 from clarion.delivery.broadcasts.sends import Send, Word, insert_sends
 from clarion.delivery.series import Mark
 from clarion.delivery.states import LEFT_TO_LINK, Outcome
@@ -68,29 +68,11 @@ class PartAbandoner:
         rows = await transaction.fetch(_GONE, app=asked.app, configured=list(asked.configured), now=asked.now)
         moved: set[int] = set()
         for part, task, page, channel, devices, attempts in rows:
-            slots = await _to_link(transaction, task, page, unpack_numbers(bytes(devices)))
+            numbers = unpack_numbers(bytes(devices))
+            slots = await change_places(transaction, task, page, numbers, remove=Mark.VENDOR, unless=SETTLED)
             words = [(slot, _WORD) for slot in slots.values()]
             send = Send(task, page, self._ids.next(), asked.now, channel, attempts, words)
             await insert_sends(transaction, [send], Outcome.TAKEN.label)
             await transaction.execute(_DROP, part=part)
             moved |= slots.keys()
         return frozenset(moved)
-
-
-async def _to_link(transaction: Transaction, task: int, first: int, devices: Sequence[int]) -> dict[int, int]:
-    """Leave devices to the own link; the places of those that it concerns."""
-    page = await held_page(transaction, task, first)
-    slots: dict[int, int] = {}
-    if page is not None:
-        for device in devices:
-            slot = page.index(device)
-            if slot is not None and not page.marks[slot] & SETTLED:
-                page.change(slot, Mark(0), Mark.VENDOR)
-                slots[device] = slot
-        await write_page(transaction, task, page)
-        return slots
-    for device, joined in (await joins_among(transaction, task, devices)).items():
-        if not joined.marks & SETTLED:
-            await write_join(transaction, task, device, joined.marks & ~Mark.VENDOR, joined.at)
-            slots[device] = 0
-    return slots

@@ -14,7 +14,7 @@ from clarion.delivery.accept import LEASE_MS, TargetType
 from clarion.delivery.broadcasts.log import PLATFORM_OF
 from clarion.delivery.broadcasts.model import BroadcastState
 from clarion.delivery.broadcasts.pages import pack_numbers, unpack_numbers
-from clarion.delivery.broadcasts.parts import INSERT_PARTS
+from clarion.delivery.broadcasts.parts import NewPart, insert_parts
 from clarion.delivery.broadcasts.places import SETTLED, held_page, joins_among
 from clarion.delivery.vendors.lanes import Lane
 from clarion.delivery.vendors.waiting import PartOf, Waiting
@@ -190,20 +190,10 @@ class PartClaims:
         if len(due.devices) <= size:
             return due
         own, rest = bytes(due.devices[:size]), bytes(due.devices[size:])
-        row = (
-            self._ids.next(),
-            due.task,
-            due.page,
-            asked.app,
-            asked.channel,
-            rest,
-            due.attempts,
-            asked.now,
-            due.owner,
-            due.epoch,
-            0,
+        part = NewPart(
+            due.task, due.page, asked.app, asked.channel, unpack_numbers(rest), asked.now, due.attempts, due.owner
         )
-        await transaction.insert(INSERT_PARTS, [row])
+        await insert_parts(transaction, [part], self._ids)
         await transaction.execute(_SHORTEN, id=due.part, left=own)
         return due._replace(devices=own)
 

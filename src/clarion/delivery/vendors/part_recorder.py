@@ -16,7 +16,7 @@ from sqlalchemy import bindparam, case, delete, select, update
 
 from clarion.delivery.broadcasts.log import broadcast_series
 from clarion.delivery.broadcasts.pages import pack_numbers, unpack_numbers
-from clarion.delivery.broadcasts.parts import INSERT_PARTS
+from clarion.delivery.broadcasts.parts import NewPart, insert_parts
 from clarion.delivery.broadcasts.places import SETTLED, held_page, joins_among, write_join, write_page
 from clarion.delivery.broadcasts.sends import Send, Word, insert_sends
 from clarion.delivery.ledger import Count, Event, EventKind, Figure, Ledger
@@ -197,23 +197,11 @@ class PartRecorder:
         again: Mapping[int, Iterable[int]],
         attempt: int,
     ) -> None:
-        rows = [
-            (
-                self._ids.next(),
-                part.task,
-                part.page,
-                batch.app,
-                batch.channel,
-                pack_numbers(sorted(devices)),
-                attempt,
-                at,
-                None,
-                0,
-                0,
-            )
+        parts = [
+            NewPart(part.task, part.page, batch.app, batch.channel, sorted(devices), at, attempt)
             for at, devices in sorted(again.items())
         ]
-        await transaction.insert(INSERT_PARTS, rows)
+        await insert_parts(transaction, parts, self._ids)
 
 
 def _marks(each: Judged, before: int, changes: _Changes, slot: int, *, owned: bool) -> tuple[int, int]:

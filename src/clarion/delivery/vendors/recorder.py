@@ -116,16 +116,6 @@ class Batch(NamedTuple):
     judged: Sequence[Judged]
 
 
-class Recorded(NamedTuple):
-    """What is to be done after the commit.
-
-    Attributes:
-        to_link: devices that are owed a message on the own link now.
-    """
-
-    to_link: frozenset[int]
-
-
 _Pairs = list[tuple[int, int]]
 
 
@@ -141,15 +131,18 @@ class Recorder:
         self._ledger = ledger
         self._ids = ids
 
-    async def record(self, transaction: Transaction, batches: Sequence[Batch]) -> list[Recorded]:
-        """Record batches; a handler for `GroupWriter.submit`."""
+    async def record(self, transaction: Transaction, batches: Sequence[Batch]) -> list[frozenset[int]]:
+        """Record batches; the devices that are owed a message on the own link now.
+
+        A handler for `GroupWriter.submit`.
+        """
         recorded = [await self._record(transaction, batch) for batch in batches]
         if batches:
             counts = [(it.app, it.channel, taken(each.outcome for each in it.judged)) for it in batches]
             await count_targets(transaction, counts, batches[-1].now)
         return recorded
 
-    async def _record(self, transaction: Transaction, batch: Batch) -> Recorded:
+    async def _record(self, transaction: Transaction, batch: Batch) -> frozenset[int]:
         pairs: dict[Step, _Pairs] = defaultdict(list)
         later: dict[tuple[int, bool], _Pairs] = defaultdict(list)
         for each in batch.judged:
@@ -171,7 +164,7 @@ class Recorder:
         judged = await drop_tokens(transaction, batch.judged, batch.now)
         await self._end_activities(transaction, batch)
         await write_hops(transaction, [self._hop(batch, each) for each in judged])
-        return Recorded(frozenset(device for device, _ in moved))
+        return frozenset(device for device, _ in moved)
 
     async def _mark(self, transaction: Transaction, batch: Batch, own: set[tuple[int, ...]]) -> None:
         taken, ended = (

@@ -10,8 +10,12 @@ from clarion.channels.base import (
     Accepted,
     ConfigError,
     InvalidToken,
+    NotRecallable,
     PayloadError,
     RateLimited,
+    Recalled,
+    RecallOutcome,
+    RecallUnknown,
     Retry,
     SendOutcome,
     Superseded,
@@ -71,7 +75,7 @@ def wording(judged: Judged) -> Wording:
         parts.append(_REPEAT)
     if waiting.cut_off:
         parts.append(_CUT_OFF)
-    detail = " ".join(filter(None, parts)) if len(parts) > 1 else parts[0]
+    detail = " ".join(filter(None, parts))
     kept = isinstance(outcome, InvalidToken) and not verdict.drop_token
     return Wording(Outcome.TOKEN_KEPT if kept else OUTCOME_OF[type(outcome)], code, detail[:MAX_DETAIL])
 
@@ -80,3 +84,14 @@ def _sentence(text: str) -> str:
     """A vendor's words as a sentence, which others may follow."""
     text = text.strip()
     return text if not text or text[-1] in ".!?。" else f"{text[0].upper()}{text[1:]}."
+
+
+def recall_wording(answer: RecallOutcome) -> Wording:
+    """What is said of a message that a vendor was asked to take back."""
+    match answer:
+        case Recalled():
+            return Wording(Outcome.RECALLED, "", "")
+        case NotRecallable(code, text):
+            return Wording(Outcome.NOT_RECALLABLE, code, text)
+        case RecallUnknown(code, text):
+            return Wording(Outcome.RECALL_UNKNOWN, code, text)
